@@ -8,8 +8,9 @@
  *     api      endpoints, a row each; api/api.c has their tables and drives them all
  *     http     requests and replies; libmicrohttpd behind an acceptor of our own
  *     run      workers: the pool of threads, and what they do with a job
+ *     ledger   a log in PostgreSQL, which several servers have in common
  *     store    the disk: one writer, SQLite
- *     engine   jobs and queues; no I/O, no clock, no thread; include/jobd/queue.h is its door
+ *     engine   jobs and queues; no I/O, no clock, no thread; include/jobd/queue.h declares them
  *     base     ring, heap, clock, locks, text
  *
  * src/README.md is the map. */

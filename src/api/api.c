@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a request to its reply: which endpoint, who may, and then what its row says. */
+/* From a request to its reply: finds the endpoint, checks the token, and calls what the row has. */
 #include "api/api.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "jobd/lease.h"
 #include "jobd/turns.h"
 
-/* ---- all there is, what is asked for most first */
+/* ---- all endpoints, those that are asked for most first */
 
 static const struct endpoint *const tables[] = {
     put_endpoints,        /* /do, /jobs/{id}/retry */
@@ -36,9 +36,9 @@ static const struct endpoint *const tables[] = {
     NULL,
 };
 
-/* ---- who may: authorize_token() decides, by the scope in the endpoint's row */
+/* ---- who may what: authorize_token() decides, by the scope in the endpoint's row */
 
-/* As authorize_token() takes it. */
+/* The queue that the request is about, for authorize_token(). */
 static const char *queue_concerned(const struct call *call, enum about about)
 {
     struct jobd *jobd = call->api->jobd;
@@ -68,7 +68,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
     return NULL;
 }
 
-/* Good when it is for each of the queues that it names. */
+/* For a request that names several queues: the token must be good for each. */
 static enum auth_verdict authorize_queues(const struct call *call, const struct endpoint *endpoint,
                                           const char *token, size_t size)
 {
@@ -91,7 +91,7 @@ static enum auth_verdict authorize(const struct call *call, const struct endpoin
                            queue_concerned(call, endpoint->about));
 }
 
-/* False when it has been answered instead. */
+/* False: it may not, and the reply says so. */
 static bool authorize_bearer(struct call *call, const struct endpoint *endpoint)
 {
     char detail[64];
@@ -146,7 +146,7 @@ static void enter(struct call *call, bool looks)
     jobd_enter(call->api->jobd, &call->request->turn);
 }
 
-/* It was let in to look, and nobody is there any more. */
+/* Its client has gone after it was let in to look. */
 static void look_abandoned(struct request *request, void *context)
 {
     const struct api *api = context;
@@ -154,14 +154,15 @@ static void look_abandoned(struct request *request, void *context)
     jobd_looked(api->jobd);
 }
 
-/* A job or a batch, of which a token may be good for the queue. */
+/* A single job or batch: its queue must be known before a token for one queue is judged. */
 static bool is_about_one(const struct endpoint *endpoint)
 {
     return endpoint->about == ABOUT_JOB || endpoint->about == ABOUT_BATCH;
 }
 
-/* Must it know all that there is before it is judged? A token may be good for one queue, that of
- * what a put comes after too; a retry reads its job, a filter its batch. */
+/* Where queues are shared: must this process have read the newest changes before the request is
+ * judged? All that looks needs them, and so does what names a job or a batch: for the queue that a
+ * token is checked against, and because parse() reads it. */
 static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
 {
     if (!jobd_shared(call->api->jobd))
@@ -173,8 +174,9 @@ static bool has_to_look(const struct call *call, const struct endpoint *endpoint
     return endpoint->looks || reads || filters || follows;
 }
 
-/* A body may have the reserve when it ends an attempt; when it only says so, as anybody can, what
- * is for those. */
+/* A body that ends an attempt frees memory, so it may use the reserve: when its path names a lease
+ * that there is. One that names leases only in its body can merely claim so, and has a part of the
+ * reserve for that. */
 bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
@@ -192,7 +194,7 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
 
 /* ---- serving */
 
-/* What the access log says of it, as far as its path does. */
+/* Notes the job that the path names, for the access log. */
 static void note_job(struct call *call, const struct endpoint *endpoint)
 {
     struct request *request = call->request;
@@ -203,7 +205,7 @@ static void note_job(struct call *call, const struct endpoint *endpoint)
         request->job = jobd_lease_job(call->api->jobd, request->subject);
 }
 
-/* Does what the request asks for, and answers when that has an end at once. */
+/* Starts what the request asks for. False: it waits; true: the reply is filled in. */
 static bool perform(struct call *call, const struct endpoint *endpoint)
 {
     struct request *request = call->request;
@@ -233,7 +235,7 @@ static bool begin(struct call *call, const struct endpoint *endpoint)
     return perform(call, endpoint);
 }
 
-/* It has been let in to look, or not; figures are shown also when they are old. */
+/* Its turn to look has come, or could not; figures are shown even if they are old then. */
 static bool look(struct call *call, const struct endpoint *endpoint)
 {
     struct request *request = call->request;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may do what, by the tokens that count now. They are compared in constant time. */
+/* Who may do what, by the tokens in use. They are compared in constant time. */
 #pragma once
 
 #include "api/tokens.h"
@@ -12,26 +12,29 @@ enum auth_verdict {
 
 struct auth;
 
-/* As tokens_read(); the path is borrowed until auth_free(). False when it is wrong. */
+/* Reads the file of tokens, as tokens_read() does. The path is borrowed until auth_free(). False
+ * when the file is wrong: `problem` says how. */
 bool auth_open(struct auth **auth, const char *path, struct problem *problem);
-/* Reads it again, for auth_replace() or tokens_free(). NULL when it is wrong, as above. */
+/* Reads the file again; the caller passes the result to auth_replace() or tokens_free(). NULL when
+ * the file is wrong, as above. Reads a file: blocks. */
 struct tokens *auth_read(const struct auth *auth, struct problem *problem);
-/* Those that count; nobody may replace them meanwhile. */
+/* The tokens in use, borrowed until the next auth_replace(). */
 const struct tokens *auth_tokens(struct auth *auth);
-/* Requests are judged by these; they are taken. */
+/* From now on requests are judged by these, which it takes; the former ones are freed. */
 void auth_replace(struct auth *auth, struct tokens *tokens);
-/* As tokens_warn(), in the thread that replaces them. */
+/* tokens_warn() for the tokens in use. Only in the thread that replaces them. */
 void auth_warn(struct auth *auth);
 /* Takes NULL. */
 void auth_free(struct auth *auth);
 
-/* May the bearer of this token do what needs `scope`? `queue`: what it concerns; "*" is any one
- * queue, NULL none in particular, which tokens for one queue do not reach. In any thread; blocks
- * for no longer than a swap. */
+/* May the bearer of this token do what needs `scope`? `queue` is the one it concerns; "*": some one
+ * queue, so a token for any queue is enough; NULL: all of them, so a token for one queue is not.
+ * Any thread; blocks for no longer than auth_replace() takes to swap two pointers. */
 enum auth_verdict authorize_token(struct auth *auth, const char *token, size_t size,
                                   enum scope scope, const char *queue);
 
-/* What a token that is known lets its bearer do: the most that one of its lines says, of all queues
- * before that of one; `queue` is which, "" for all. SCOPE_OPEN when it is not known. */
+/* The most that the token lets its bearer do: the highest scope of its lines, those for all queues
+ * before those for one. `queue` gets the name of that one, "" for all. SCOPE_OPEN when the token is
+ * not known. */
 enum scope auth_grant(struct auth *auth, const char *token, size_t size,
                       char queue[JOBD_QUEUE_NAME_MAX + 1]);

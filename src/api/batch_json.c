@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/batch_json.h"
 
-/* Of its jobs so many are in this state. */
+/* How many of its jobs are in this state. */
 static uint32_t count(const struct jobd_batch *batch, enum jobd_state state)
 {
     return batch->in_state[state];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs that came in at once: how far they are, waiting for the last of them, cancelling the rest.
- */
+/* Batches: seeing how far one is, waiting for its end, cancelling the rest. */
 #include <inttypes.h>
 
 #include "api/batch_json.h"
@@ -102,7 +101,7 @@ const struct endpoint batch_endpoints[] = {
         .about = ABOUT_BATCH,
         .looks = true,
         .parameters = {"wait"},
-        .summary = "A batch; with wait, once it has ended.",
+        .summary = "Shows a batch; with wait, once it has ended.",
         .answers = "200 Batch",
         .parse = parse_get,
         .start = start_get,
@@ -113,7 +112,7 @@ const struct endpoint batch_endpoints[] = {
         .methods = METHOD_DELETE,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_BATCH,
-        .summary = "Cancels those of its jobs that wait.",
+        .summary = "Cancels the jobs of a batch that wait.",
         .answers = "200 Status|text",
         .parse = parse_cancel,
         .start = start_cancel,

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The bearer of a token, to be judged again when tokens change: a stream outlives the request that
- * was let in. */
+/* Who follows a stream, by the token of its request: a stream may last for days, so it is checked
+ * again when the tokens change. */
 #pragma once
 
 #include "api/endpoint.h"
 
 struct bearer;
 
-/* Of this call's token, who was let in for something of that queue, NULL for all. *bearer is NULL
- * where no tokens are needed. False when memory is short. */
+/* The bearer of this request's token, for something of that queue, NULL for all queues. *bearer is
+ * NULL where no token is needed. False when memory is short. */
 bool bearer_of(const struct call *call, const char *queue, struct bearer **bearer);
-/* May he still do that? NULL: yes. Any thread; takes the lock of auth.h. */
+/* May the bearer still do that? Always true for NULL. Any thread; may block as
+ * authorize_token(). */
 bool bearer_may(const struct bearer *bearer);
 /* Takes NULL. */
 void bearer_free(struct bearer *bearer);

@@ -159,8 +159,7 @@ static enum step answer_bulk(struct call *call, enum jobd_result result)
     cJSON *object = cJSON_CreateObject();
     bool whole = json_add_int(object, "matched", (int64_t)tally->matched) &&
                  json_add_int(object, "changed", (int64_t)tally->changed) &&
-                 (tally->next != 0 ? json_add_int(object, "next", (int64_t)tally->next)
-                                   : cJSON_AddNullToObject(object, "next") != NULL);
+                 add_next(object, tally->next);
     return respond_json(call, 200, object, whole);
 }
 
@@ -171,7 +170,7 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_FILTER,
         .parameters = {JOB_FILTER_PARAMETERS},
-        .summary = "Runs all jobs that have ended and match once more.",
+        .summary = "Runs all jobs again that match and have ended.",
         .answers = "200 Tally",
         .parse = parse_retry_all,
         .start = start_bulk,
@@ -183,7 +182,7 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_FILTER,
         .parameters = {JOB_FILTER_PARAMETERS, "running"},
-        .summary = "Cancels all jobs that wait and match, forgets those that have ended.",
+        .summary = "Cancels all jobs that match and wait, and forgets those that have ended.",
         .answers = "200 Tally",
         .parse = parse_drop_all,
         .start = start_bulk,
@@ -207,7 +206,7 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
         .parameters = {"forget"},
-        .summary = "Cancels a job; with forget, one that has ended is forgotten.",
+        .summary = "Cancels a job; with forget, forgets one that has ended.",
         .answers = "200 Job|Status|text, 202 Job|text",
         .parse = parse_delete,
         .start = start_delete,

@@ -29,7 +29,6 @@ enum {
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
 #define WAIT_VALUES "a duration of at most 1h, like 250ms, 30s or 5m"
-#define JOB_ID_MAX  JOBD_ID_MAX
 
 /* One request on its way through its endpoint. */
 struct call {
@@ -38,56 +37,57 @@ struct call {
     struct reply *reply;
 };
 
-/* The reply is filled in; or there is something to be started. */
+/* STEP_REPLY: the reply is filled in. STEP_START: start() comes next. */
 enum step { STEP_REPLY, STEP_START };
 
-/* What a call concerns, for tokens that are good for one queue only. */
+/* What a request is about, so that a token for one queue can be checked against it. */
 enum about {
     ABOUT_ALL,
-    ABOUT_ANY, /* what the token is good for */
+    ABOUT_ANY, /* whatever the token is good for */
     ABOUT_QUEUE,
-    ABOUT_QUEUES, /* those of `queue`, where that is given */
+    ABOUT_QUEUES, /* those that the parameter `queue` names; all without it */
     ABOUT_JOB,
     ABOUT_LEASE,
     ABOUT_BATCH,
-    ABOUT_TALK, /* a lease, but it ends no attempt */
+    ABOUT_TALK, /* a lease too, but the body ends no attempt: progress, output */
     ABOUT_FILTER
 };
 
 struct endpoint {
-    const char *paths[ENDPOINT_PATHS_MAX]; /* `*` stands for one piece, the request's subject */
+    const char *paths[ENDPOINT_PATHS_MAX]; /* `*` is any one segment, the request's subject */
     unsigned methods;                      /* of enum method */
-    enum scope scope;                      /* that a token needs */
+    enum scope scope;                      /* that the token must have */
     enum about about;
-    const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
-    const char *repeated;                            /* of them the one that may come often */
-    bool any_parameter;                              /* of whatever others add to the address */
-    bool names_leases;                               /* in its body, to end attempts */
-    bool has_body;   /* reads the request's; else that takes no memory */
-    bool looks;      /* it changes nothing */
-    bool is_figures; /* looks, and answers also while it cannot know the newest */
+    const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* all that it knows */
+    const char *repeated; /* the one of them that may be given more than once */
+    bool any_parameter;   /* unknown ones are ignored: others may add them to the address */
+    bool names_leases;    /* its body does, to end their attempts */
+    bool has_body;        /* the request's is used; any other is read without taking memory */
+    bool looks;           /* changes nothing */
+    bool is_figures; /* looks, and answers with older figures while the newest cannot be read */
 
-    /* Reads the request into request_state(): STEP_START; or STEP_REPLY, which says what is wrong
-     * with it. NULL: there is nothing to be read. */
+    /* Reads and checks the request, for request_state(): STEP_START; or STEP_REPLY, which says what
+     * is wrong with it. NULL: there is nothing to be checked. */
     enum step (*parse)(struct call *call);
-    /* Begins what is asked for: JOBD_PENDING when request->waiter waits, any other result when that
-     * is the end of it. NULL: JOBD_OK. */
+    /* Begins what is asked for. JOBD_PENDING: request->waiter waits, and the request must not be
+     * touched before it is woken; any other result is final. NULL: as if it had returned
+     * JOBD_OK. */
     enum jobd_result (*start)(struct call *call);
-    /* Says what became of it; or STEP_START: start() is called once more. */
+    /* Fills in the reply from the final result; or STEP_START: start() is called once more. */
     enum step (*answer)(struct call *call, enum jobd_result result);
     /* As request.abandoned: `context` is the api. */
     void (*abandoned)(struct request *request, void *context);
-    const char *line; /* for respond_line() */
+    const char *line; /* the text that respond_line() answers with */
 
-    /* For /openapi.json, of which all else stands above: what it does, in some words; what it
-     * answers, refusals left out, as "200 Job|text, 204", schemas of openapi.json; and the fields
-     * of a request's header that count here alone. */
+    /* For /openapi.json, which takes all else from the members above: what it does, in one
+     * sentence; what it answers, without refusals, like "200 Job|text, 204", where Job is a schema
+     * of openapi.json; and the header fields of a request that only this endpoint reads. */
     const char *summary, *answers, *fields[ENDPOINT_FIELDS_MAX];
 };
 
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
-/* What the files have; the end is a row without methods. */
+/* The tables of the files; a row without methods ends each. */
 extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
     change_endpoints[], take_endpoints[], lease_endpoints[], lease_list_endpoints[],
     report_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /events: each change of state, as the job's JSON. From when somebody first follows, the
- * engine keeps the last ones, also while nobody does: they are made into text when somebody is
- * there, once for all who follow. */
+/* GET /events: each change of state, as the job's JSON. Once somebody has followed them, the engine
+ * keeps the last ones, even while nobody does. They become text only while somebody follows, once
+ * for all of them. */
 #include "api/live_inside.h"
 
 #include <inttypes.h>
@@ -106,8 +106,8 @@ void events_release(struct live *live)
     mutex_unlock(&live->lock);
 }
 
-/* False when memory is short. Ids are above those of a server before: its changes were fewer than
- * the microseconds that have passed. */
+/* Begins to keep changes. False when memory is short. Ids begin with the wall clock's microseconds:
+ * so they are above those of a server that ran before, which had fewer changes than that. */
 static bool begin_locked(struct live *live) REQUIRES(live->lock)
 {
     struct frames *frames = &live->frames;
@@ -129,7 +129,7 @@ static bool begin_locked(struct live *live) REQUIRES(live->lock)
 
 /* ---- who follows */
 
-/* Some that it should have seen are gone: it goes on with change `to`. */
+/* Changes that it should have got are lost: tells it so, and goes on with change `to`. */
 static void tell_gap_locked(struct live *live, struct event_follower *follower, uint64_t to)
     REQUIRES(live->lock)
 {
@@ -154,7 +154,7 @@ static bool wants(const struct event_follower *follower, const struct frame *fra
            (follower->state == JOBD_STATES || frame->state == follower->state);
 }
 
-/* To the next change that it wants, if there is one. */
+/* Moves on to the next change that it wants, if there is one. */
 static bool has_news(struct live_reader *reader) REQUIRES(reader->live->lock)
 {
     struct event_follower *follower = container_of(reader, struct event_follower, reader);
@@ -221,8 +221,9 @@ static const struct reader_kind events_kind = {
 
 /* ---- the endpoint */
 
-/* STEP_START: it is good. */
-static enum step read_filter(struct call *call, struct event_follower *follower)
+/* Reads which changes the request follows, and after which id. STEP_REPLY: something is wrong with
+ * it, and the reply says what. */
+static enum step read_request(struct call *call, struct event_follower *follower, uint64_t *last_id)
 {
     const char *queue = request_parameter(call->request, "queue");
     const char *state = request_parameter(call->request, "state");
@@ -232,12 +233,14 @@ static enum step read_filter(struct call *call, struct event_follower *follower)
         return respond_bad_value(call, "queue", "the name of a queue");
     if (state != NULL && follower->state == JOBD_STATES)
         return respond_bad_value(call, "state", STATE_VALUES);
+    if (!request_last_event(call->request, &follower->resumes, last_id))
+        return respond_bad_value(call, "Last-Event-ID", "an id of GET /events");
     snprintf(follower->queue, sizeof follower->queue, "%s", queue != NULL ? queue : "");
     return STEP_START;
 }
 
-/* It begins with what comes now, or behind the last that it has seen. An id from elsewhere: before
- * all that there are. */
+/* It begins with the next change, or after the last one that it has seen. An id that is none of
+ * this server's counts as older than all: it will be told of a gap. */
 static void place_locked(struct live *live, struct event_follower *follower, uint64_t last_id)
     REQUIRES(live->lock)
 {
@@ -260,41 +263,53 @@ static bool enter_locked(struct live *live, struct event_follower *follower, uin
     return true;
 }
 
+/* Frees one that has not entered. */
+static void drop_follower(struct event_follower *follower)
+{
+    bearer_free(follower->reader.bearer);
+    free(follower);
+}
+
+/* A follower for the request; NULL: it has been answered with an error. */
+static struct event_follower *follower_of(struct call *call, uint64_t *last_id)
+{
+    struct event_follower *follower = calloc(1, sizeof *follower);
+    if (follower == NULL) {
+        (void)respond_no_memory(call);
+        return NULL;
+    }
+    if (read_request(call, follower, last_id) == STEP_REPLY) {
+        drop_follower(follower);
+        return NULL;
+    }
+    const char *queue = follower->queue[0] != '\0' ? follower->queue : NULL;
+    if (!bearer_of(call, queue, &follower->reader.bearer)) {
+        (void)respond_no_memory(call);
+        drop_follower(follower);
+        return NULL;
+    }
+    return follower;
+}
+
 static enum step answer_events(struct call *call, enum jobd_result result)
 {
     struct live *live = call->api->live;
-    struct event_follower *follower = calloc(1, sizeof *follower);
     uint64_t last_id = 0;
-    bool has_room, entered = false;
+    struct event_follower *follower = follower_of(call, &last_id);
     (void)result;
     if (follower == NULL)
-        return respond_no_memory(call);
-    if (read_filter(call, follower) == STEP_REPLY)
-        goto refused;
-    if (!bearer_of(call, follower->queue[0] != '\0' ? follower->queue : NULL,
-                   &follower->reader.bearer)) {
-        (void)respond_no_memory(call);
-        goto refused;
-    }
-    if (!request_last_event(call->request, &follower->resumes, &last_id)) {
-        (void)respond_bad_value(call, "Last-Event-ID", "an id of GET /events");
-        goto refused;
-    }
-    mutex_lock(&live->lock);
-    has_room = live_has_room_locked(live);
-    if (has_room)
-        entered = enter_locked(live, follower, last_id, call->reply);
-    mutex_unlock(&live->lock);
-    if (entered) {
-        call->reply->status = 200;
-        call->reply->type = TYPE_EVENTS;
-        live_fields(call);
         return STEP_REPLY;
+    mutex_lock(&live->lock);
+    bool has_room = live_has_room_locked(live);
+    bool entered = has_room && enter_locked(live, follower, last_id, call->reply);
+    mutex_unlock(&live->lock);
+    if (!entered) {
+        drop_follower(follower);
+        return has_room ? respond_no_memory(call) : live_refuse(call);
     }
-    (void)(has_room ? respond_no_memory(call) : live_refuse(call));
-refused:
-    bearer_free(follower->reader.bearer);
-    free(follower);
+    call->reply->status = 200;
+    call->reply->type = TYPE_EVENTS;
+    live_fields(call);
     return STEP_REPLY;
 }
 
@@ -305,7 +320,7 @@ const struct endpoint event_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .parameters = {"queue", "state"},
-        .summary = "Each change of a job's state, as it comes.",
+        .summary = "Streams the changes of jobs' states, as they come.",
         .answers = "200 text/event-stream",
         .fields = {"Last-Event-ID"},
         .answer = answer_events,

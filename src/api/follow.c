@@ -36,7 +36,7 @@ static ssize_t read_bytes(struct live_reader *reader, char *to, size_t max)
 
 /* ---- a stream of events */
 
-/* Of so many bytes, those that are no text, up to where it may begin. */
+/* How many bytes from the start are no text; text may begin after them. */
 static size_t binary_run(const unsigned char *bytes, size_t size)
 {
     size_t run = 1;
@@ -66,8 +66,8 @@ static cJSON *binary_data(const unsigned char *bytes, size_t size)
     return data;
 }
 
-/* The next piece of output: false when memory is short. It has none yet where the piece is the
- * beginning of a character. */
+/* Makes an event of the next piece of output. False when memory is short. None yet while the piece
+ * is only the beginning of a character. */
 static bool output_event(struct output_follower *follower)
 {
     const unsigned char *bytes = follower->output->bytes + follower->offset;
@@ -85,7 +85,7 @@ static bool output_event(struct output_follower *follower)
     return follower->event != NULL;
 }
 
-/* What there is to be said next, if anything is. False: no more. */
+/* Chooses the next event, if there is one. False: the stream ends. */
 static bool next_event(struct output_follower *follower)
 {
     const struct topic *topic = follower->topic;

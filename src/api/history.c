@@ -50,7 +50,7 @@ void history_free(struct history *history)
     free(history);
 }
 
-/* Less than before: another queue has come in its place. */
+/* A counter that is lower than before is that of another queue in the same place. */
 static uint32_t risen(uint64_t *before, uint64_t now)
 {
     uint64_t more = now >= *before ? now - *before : now;

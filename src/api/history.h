@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The last ten minutes of each queue, a sample every ten seconds, kept by the server so that
- * whoever looks sees at once how it came to where it is. */
+/* The last ten minutes of each queue, a sample every ten seconds. The server keeps them, so that a
+ * page that has just been opened can show them. */
 #pragma once
 
 #include <stdint.h>
@@ -12,16 +12,17 @@ enum { HISTORY_SAMPLES = 60, HISTORY_INTERVAL_S = 10 };
 
 struct history;
 
-/* Of all queues there can be; allocated at once. 0 or -errno. */
+/* Allocates room for all queues that there can be. 0 or -errno. */
 __attribute__((warn_unused_result)) int history_new(struct history **history, struct jobd *jobd);
 /* Takes NULL. */
 void history_free(struct history *history);
 
-/* Takes the sample that is due, if one is; when the next one will be, in microseconds as of
- * clock_now_us(). One thread at a time; others may read meanwhile. */
+/* Takes a sample if one is due. Returns when the next one is, in microseconds of clock_now_us().
+ * One thread at a time; others may read meanwhile. */
 int64_t history_sample(struct history *history, int64_t now_us);
 
 /* Adds `history` to the JSON of that queue: {"interval_s", "done", "failed", "rejected",
- * "waiting"}, lists of equal length, the oldest first: how many in each interval, and how many
- * waited at its end. False when memory is short. Any thread. */
+ * "waiting"}. The last four are lists of equal length, the oldest sample first: how many jobs ended
+ * so or were turned away in each interval, and how many waited at its end. False when memory is
+ * short. Any thread. */
 bool history_add_queue(struct history *history, cJSON *object, uint32_t queue);

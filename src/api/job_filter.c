@@ -4,7 +4,7 @@
 #include "api/respond.h"
 #include "base/text.h"
 
-/* A time, or so long ago. */
+/* A time, or a duration before now. */
 static bool read_moment(const struct call *call, const char *name, int64_t now_us, int64_t *us)
 {
     const char *value = request_parameter(call->request, name);
@@ -31,12 +31,12 @@ static enum step read_words(struct call *call, struct jobd_filter *filter)
     return STEP_START;
 }
 
-/* One that is not known has no jobs. */
+/* A queue that does not exist has no jobs. */
 static enum step read_batch(struct call *call, struct jobd_filter *filter)
 {
     struct jobd_batch batch;
     bool given = request_parameter(call->request, "batch") != NULL;
-    if (!parameter_number(call, "batch", 1, JOB_ID_MAX, &filter->batch))
+    if (!parameter_number(call, "batch", 1, JOBD_ID_MAX, &filter->batch))
         return respond_bad_value(call, "batch", "a batch's id");
     if (given && jobd_get_batch(call->api->jobd, filter->batch, clock_now_us(), &batch) == JOBD_OK)
         filter->batch_jobs = batch.ids;

@@ -12,7 +12,7 @@ static void line_as_it_is(const char *line, int length, char text[LINE_SIZE])
     snprintf(text, LINE_SIZE, "%.*s", length, line);
 }
 
-/* From a line of JOBD_AFTER to the path. */
+/* Makes the path of a line of JOBD_AFTER. */
 static void line_as_path(const char *line, int length, char text[LINE_SIZE])
 {
     static const char job[] = "job ", batch[] = "batch ";
@@ -21,7 +21,7 @@ static void line_as_path(const char *line, int length, char text[LINE_SIZE])
     snprintf(text, LINE_SIZE, "/%s/%.*s", is_job ? "jobs" : "batches", length - name, line + name);
 }
 
-/* An array of the lines; none where there are none. */
+/* Adds an array of the lines; nothing when there are none. */
 static bool add_lines(cJSON *job, const char *name, const char *lines,
                       void (*show)(const char *line, int length, char text[LINE_SIZE]))
 {
@@ -45,7 +45,8 @@ bool job_json_tags(cJSON *job, const char *tags)
     return add_lines(job, "tags", tags, line_as_it_is);
 }
 
-/* Their paths, without the line in front of them that may say how they must end. */
+/* Adds the paths of what it comes after; a first line may say how those must end, and is left
+ * out. */
 static bool add_after(cJSON *job, const char *after)
 {
     const size_t size = strlen(JOBD_AFTER_WHATEVER);
@@ -65,7 +66,7 @@ static bool add_all(cJSON *job, const struct jobd_blob *words)
            (callback[0] == '\0' || cJSON_AddStringToObject(job, "callback", callback) != NULL);
 }
 
-/* One of the job's texts. */
+/* Adds one of the job's texts. */
 static bool add_part(const struct api *api, cJSON *job, uint64_t id, enum jobd_part part)
 {
     static const char *const names[] = {

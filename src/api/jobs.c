@@ -136,7 +136,7 @@ static enum step parse_list(struct call *call)
         return respond_bad_value(call, "order", "oldest or newest");
     if (parameter_limit(call, &state->limit) == STEP_REPLY)
         return STEP_REPLY;
-    if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter->after))
+    if (!parameter_number(call, "after", 0, JOBD_ID_MAX, &filter->after))
         return respond_bad_value(call, "after", "a job's id");
     return STEP_START;
 }
@@ -147,7 +147,7 @@ static size_t text_bytes(const cJSON *job, const char *name)
     return text != NULL ? json_string_bytes(text->valuestring) : 0;
 }
 
-/* Ends earlier when it gets long, with its last job as the one to go on after. */
+/* A page that gets too long ends earlier; its last job is then the one to go on after. */
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
                             uint64_t next)
 {
@@ -167,10 +167,7 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
         whole = cJSON_AddItemToArray(jobs, job);
         bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
     }
-    if (whole)
-        whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
-                          : cJSON_AddNullToObject(list, "next") != NULL;
-    return respond_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole && add_next(list, next));
 }
 
 static enum step answer_list(struct call *call, enum jobd_result result)
@@ -207,7 +204,7 @@ const struct endpoint job_endpoints[] = {
         .about = ABOUT_JOB,
         .looks = true,
         .parameters = {"wait"},
-        .summary = "A job; with wait, once it has ended.",
+        .summary = "Shows a job; with wait, once it has ended.",
         .answers = "200 Job",
         .parse = parse_get,
         .start = start_get,
@@ -219,7 +216,7 @@ const struct endpoint job_endpoints[] = {
         .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
         .looks = true,
-        .summary = "What it was put in with.",
+        .summary = "Shows a job's payload.",
         .answers = "200 bytes",
         .answer = answer_payload,
     },
@@ -230,7 +227,7 @@ const struct endpoint job_endpoints[] = {
         .about = ABOUT_JOB,
         .looks = true,
         .parameters = {"follow"},
-        .summary = "What it has put out; with follow, as it comes.",
+        .summary = "Shows a job's output; with follow, as it comes.",
         .answers = "200 bytes|text/event-stream, 206 bytes, 416 Problem|text",
         .fields = {"Range", "Last-Event-ID"},
         .parse = parse_output,

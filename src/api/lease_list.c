@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has what. Tokens are not shown: whoever may look may not end the attempts of others. */
+/* Lists which worker has which job. The leases' tokens are left out: a reader must not be able to
+ * end the attempts of others. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,10 +71,7 @@ static enum step answer_leases(struct call *call, enum jobd_result result)
     for (size_t i = 0; i < len && whole; i++)
         whole = cJSON_AddItemToArray(leases, lease_json(call->api, &infos[i]));
     free(infos);
-    if (whole)
-        whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
-                          : cJSON_AddNullToObject(list, "next") != NULL;
-    return respond_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole && add_next(list, next));
 }
 
 const struct endpoint lease_list_endpoints[] = {
@@ -83,7 +81,7 @@ const struct endpoint lease_list_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .parameters = {"queue", "worker", "limit", "after"},
-        .summary = "Who has which job.",
+        .summary = "Lists the leases: which worker has which job.",
         .answers = "200 Leases",
         .parse = parse_leases,
         .looks = true,

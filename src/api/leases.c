@@ -23,8 +23,8 @@ static struct lease_state *state_of(const struct call *call)
 
 /* ---- done, failed */
 
-/* The body, cut to at most so much: what is not kept does not wait for the disk either. NULL when
- * there is none, or *short_memory. */
+/* A reference to the body, which is cut to `max` first, so that what is not kept does not wait for
+ * the disk either. NULL when there is none, or memory is short (*short_memory). */
 static struct jobd_blob *kept_body(struct request *request, size_t max, bool *short_memory)
 {
     struct jobd_blob *body = request->body;
@@ -40,7 +40,7 @@ static struct jobd_blob *kept_body(struct request *request, size_t max, bool *sh
     return body != NULL ? jobd_blob_ref(body) : NULL;
 }
 
-/* Takes output and error of the outcome. */
+/* Ends the attempt. Takes output and error of the outcome. */
 static enum jobd_result finish(struct call *call, const struct jobd_outcome *outcome)
 {
     struct request *request = call->request;
@@ -208,7 +208,7 @@ const struct endpoint lease_endpoints[] = {
         .about = ABOUT_LEASE,
         .has_body = true,
         .parameters = {"exit_code"},
-        .summary = "Ends the job well: the body is its output.",
+        .summary = "Ends the attempt well: the body is its output.",
         .answers = "200 Status|text",
         .parse = parse_exit_code,
         .start = start_done,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A body line by line. */
+/* Reading a body line by line. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 
 #include "jobd/blob.h"
 
-/* The body's next line that is not empty, without its end, and its number, which counts on from
- * *number; false when there is none any more. */
+/* The next line of the body that is not empty, without its line end. *at is where to go on and
+ * *number the line's, from 1; both start as 0. False when there are no more lines. */
 bool lines_next(const struct jobd_blob *body, size_t *at, uint32_t *number, const char **line,
                 size_t *size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files that stream know of each other. */
+/* What live.c, live_thread.c, events.c and follow.c share. */
 #pragma once
 
 #include <bsd/sys/queue.h>
@@ -16,28 +16,29 @@
 
 struct live_reader;
 
-/* What is streamed; called with live->lock held. */
+/* What a kind of stream does; called with live->lock held. */
 struct reader_kind {
-    /* As reply_stream.read. Not in the midst of what it has begun may it say STREAM_LATER: then a
-     * comment may follow. */
+    /* As reply_stream.read. It must not return STREAM_LATER in the middle of an event, because a
+     * comment may be sent next. */
     ssize_t (*read)(struct live_reader *reader, char *to, size_t max);
-    /* A round comes: is there something new for it? May move it over what it does not want. */
+    /* In each round: is there something new for it? May move it past events that it does not
+     * want. */
     bool (*has_news)(struct live_reader *reader);
-    void (*free)(struct live_reader *reader); /* all of it; it is in no list any more */
+    void (*free)(struct live_reader *reader); /* it is in no list any more */
 };
 
-/* A stream, all guarded by live->lock. */
+/* A stream. live->lock guards all of it. */
 struct live_reader {
     const struct reader_kind *kind;
     struct live *live;
     TAILQ_ENTRY(live_reader) link;
-    struct http_stream *stream; /* to be woken; NULL: it has not been read yet */
-    size_t round_bytes;         /* that it may still send in this round */
-    bool hungry;                /* it has more than that */
-    bool comments;              /* server-sent events */
-    bool over;                  /* its token does not let it follow any more */
+    struct http_stream *stream; /* to wake it; NULL: it has not been read from yet */
+    size_t round_bytes;         /* how much more it may send in this round */
+    bool hungry;                /* it has more to send than that */
+    bool comments;              /* is of server-sent events: a comment keeps it alive */
+    bool over;                  /* its token does not allow it any more */
     struct bearer *bearer;      /* owned */
-    int64_t sent_us;            /* when something went out */
+    int64_t sent_us;            /* when it last sent something */
 };
 
 /* A change of state as it is sent. */
@@ -49,14 +50,14 @@ struct frame {
 
 enum { FRAMES_MAX = JOBD_EVENTS_MAX, FRAMES_BYTES_MAX = 16 << 20 };
 
-/* The last changes of state: those numbered from `first` on, up to but not `next`. */
+/* The last changes of state: those numbered from `first` to before `next`. */
 struct frames {
     struct frame *ring; /* FRAMES_MAX; NULL: nobody has followed yet */
     uint64_t first, next;
-    uint64_t base; /* an event's id is this and its number */
+    uint64_t base; /* an event's id is the sum of this and its number */
     size_t bytes;
     uint32_t readers;
-    struct jobd_event *batch; /* the thread's own */
+    struct jobd_event *batch; /* only the thread uses it */
 };
 
 struct topic;
@@ -78,16 +79,18 @@ struct live {
     struct topic_list topics GUARDED_BY(lock);
 };
 
-enum { LIVE_COMMENT_US = 15000000 }; /* a stream of events says at least a comment so often */
+enum {
+    LIVE_COMMENT_US = 15000000
+}; /* a stream of events that is silent for so long sends a comment */
 
-/* From one round to the next, and how much each may send in it. */
+/* The time from one round to the next, and how much each stream may send in one. */
 int64_t live_round_us_locked(const struct live *live) REQUIRES(live->lock);
 size_t live_round_bytes_locked(const struct live *live) REQUIRES(live->lock);
 /* There is something for the thread to do. */
 void live_poke_locked(struct live *live) REQUIRES(live->lock);
 /* Is there room for one more? */
 bool live_has_room_locked(const struct live *live) REQUIRES(live->lock);
-/* Makes it a stream, the reply's. */
+/* Adds the stream, and makes it the body of the reply. */
 void live_enter_locked(struct live *live, struct live_reader *reader, struct reply *reply)
     REQUIRES(live->lock);
 /* 503: there are too many streams. */
@@ -97,15 +100,17 @@ void live_fields(struct call *call);
 
 #define TYPE_EVENTS "text/event-stream"
 
-/* An event: what stands before its data, and that, taken. NULL when memory is short, or data is. */
+/* A server-sent event: `before`, then `data` as one line. Takes `data`. NULL when memory is short,
+ * also when `data` is NULL. */
 struct jobd_blob *live_event(const char *before, cJSON *data);
-/* Of the text, from *at on, as much as there is room for. */
+/* Copies as much of the text from *at on as fits, moves *at, and returns how much. */
 ssize_t live_copy(const char *text, size_t size, size_t *at, char *to, size_t max);
 
-/* ---- events.c, follow.c: in the thread, without the lock */
+/* ---- events.c, follow.c: called by the thread, without the lock */
 
+/* Asks the engine for what is new. */
 void events_gather(struct live *live);
 void follow_gather(struct live *live);
-/* No stream is left. */
+/* Frees what is kept; no stream is left. */
 void events_release(struct live *live);
 void follow_release(struct live *live);

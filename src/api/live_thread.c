@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-/* Each that has something to say may. When the first will have to say a comment. */
+/* Wakes each stream that has something to send. Returns when the first one will need a comment. */
 static int64_t go_round_locked(struct live *live, int64_t now_us) REQUIRES(live->lock)
 {
     int64_t next_us = JOBD_NEVER;
@@ -40,7 +40,8 @@ static void judge_again_locked(struct live *live) REQUIRES(live->lock)
     }
 }
 
-/* Until somebody pokes, but not before `round_us`; or until `until_us`. False: it is over. */
+/* Waits until somebody pokes, but at least until `round_us`; or until `until_us`. False: the thread
+ * is to end. */
 static bool wait_locked(struct live *live, int64_t round_us, int64_t until_us) REQUIRES(live->lock)
 {
     bool in_time = true;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/openapi.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "api/embed.h"
 #include "api/respond.h"
+#include "base/chars.h"
 #include "http/content.h"
 
 EMBED(openapi_base, "src/api/openapi/openapi.json");
@@ -63,7 +63,7 @@ static void template_of(const char *path, char out[NAME_SIZE])
 
 /* ---- parameters */
 
-/* cJSON prints 15 digits where those come near enough, which is not an id's limit. */
+/* cJSON prints 15 digits, which are too few for the largest id. */
 static bool print_exactly(cJSON *schema)
 {
     const cJSON *maximum = cJSON_GetObjectItemCaseSensitive(schema, "maximum");
@@ -84,7 +84,7 @@ static bool add_parameter(cJSON *list, const cJSON *described, const char *in, c
            (strcmp(in, "path") != 0 || cJSON_AddTrueToObject(parameter, "required") != NULL);
 }
 
-/* One that may come often is a list of its values. */
+/* A parameter that may be given more than once is described as a list of its values. */
 static bool repeat_last(const cJSON *list)
 {
     cJSON *parameter = cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1);
@@ -156,9 +156,8 @@ static bool add_parameters(struct description *description, const struct endpoin
 
 /* ---- answers */
 
-/* What `schema` refers to becomes one of several: where the next one goes. NULL when memory is
- * short.
- */
+/* Makes what `schema` refers to one of several, and returns where to put the next one. NULL when
+ * memory is short. */
 static cJSON *another_of(cJSON *schema)
 {
     cJSON *former = cJSON_DetachItemFromObjectCaseSensitive(schema, "$ref");
@@ -264,13 +263,14 @@ static bool add_id(cJSON *operation, const char *path, const char *method)
     size_t used = 0;
     bool begins = false;
     for (const char *at = path; *at != '\0' && used < NAME_SIZE; at++) {
-        if (isalnum((unsigned char)*at))
-            id[used++] = (char)(begins ? toupper((unsigned char)*at) : *at);
-        begins = !isalnum((unsigned char)*at) && used > 0;
+        bool plain = char_is_alpha(*at) || char_is_digit(*at);
+        if (plain)
+            id[used++] = begins ? char_upper(*at) : *at;
+        begins = !plain && used > 0;
     }
     snprintf(id + used, sizeof id - used, "%s%s", used > 0 ? "" : "root", method);
     used += used > 0 ? 0 : strlen("root");
-    id[used] = (char)toupper((unsigned char)id[used]);
+    id[used] = char_upper(id[used]);
     return cJSON_AddStringToObject(operation, "operationId", id) != NULL;
 }
 
@@ -280,7 +280,7 @@ static bool add_operation(struct description *description, const struct endpoint
     char names[METHODS_SIZE];
     methods_list(method, names);
     for (char *at = names; *at != '\0'; at++)
-        *at = (char)tolower((unsigned char)*at);
+        *at = char_lower(*at);
     if (row->summary == NULL || row->answers == NULL)
         return miss(description, names, path);
     cJSON *operation = cJSON_AddObjectToObject(object_in(description->paths, path), names);
@@ -386,7 +386,7 @@ const struct endpoint openapi_endpoints[] = {
         .scope = SCOPE_OPEN,
         .looks = true,
         .any_parameter = true,
-        .summary = "This description.",
+        .summary = "Shows this description.",
         .answers = "200 OpenApi, 304",
         .fields = {"If-None-Match"},
         .answer = answer_openapi,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The page: a few files that are built into the program, the same for everybody. There is nothing
- * secret in them: what they show they ask of the other endpoints, with the token of who looks. */
+/* The page: a few files that are built into the program, the same for everybody. Nothing in them is
+ * secret: the browser asks the other endpoints for all that it shows, with the user's token. */
 #include "api/page.h"
 
 #include <string.h>

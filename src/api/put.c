@@ -224,7 +224,7 @@ static enum step admitted(struct call *call)
     return respond_json(call, 202, job, whole);
 }
 
-/* It has not gone well, and there is an error, if it is not forgotten already, to say why. */
+/* It has not gone well: its error says why, if it has not been forgotten already. */
 static enum step failed(struct call *call, const struct jobd_info *info)
 {
     struct jobd_blob *error = NULL;
@@ -259,7 +259,7 @@ static enum step ended(struct call *call)
     return failed(call, info);
 }
 
-/* In, but it has not ended in time. */
+/* It is in, but has not ended in time. */
 static enum step not_ended(struct call *call)
 {
     struct jobd_receipt *receipt = &call->request->waiter.receipt;
@@ -269,7 +269,7 @@ static enum step not_ended(struct call *call)
     return admitted(call);
 }
 
-/* It has ended, but there is no memory for its output as an answer: that can be fetched. */
+/* It has ended, but there is no memory to answer with its output, which can be fetched later. */
 static bool output_left_out(const struct jobd_waiter *waiter)
 {
     return waiter->output == NULL && waiter->info.output_bytes > 0;
@@ -294,7 +294,7 @@ static enum step no_parent(struct call *call)
     return respond_error(call, 400, detail);
 }
 
-/* What has been put in, or in again, or not. */
+/* The answer to what was put in, or in again, or was not. */
 static enum step answer_queued(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
@@ -354,7 +354,7 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
-        .summary = "Runs a job that has ended once more.",
+        .summary = "Runs a job again that has ended.",
         .answers = "202 Queued|text",
         .parse = parse_retry,
         .start = start_retry,
@@ -364,7 +364,7 @@ const struct endpoint put_endpoints[] = {
         .paths = {"/schedules/*/run"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
-        .summary = "Puts a schedule's job in now, beside its plan.",
+        .summary = "Puts a job of a schedule in now, besides those of its plan.",
         .answers = "202 Queued|text",
         .parse = parse_run,
         .start = start_run,

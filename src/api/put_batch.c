@@ -10,11 +10,11 @@
 #include "api/put_jobs.h"
 #include "api/respond.h"
 
-enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
+enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOBD_ID_MAX has 16 digits */
 
 /* ---- reading the request */
 
-/* How many, and their bytes. */
+/* How many lines there are, and their bytes. */
 static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
 {
     const char *line;
@@ -27,8 +27,8 @@ static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
     return count;
 }
 
-/* In place of the body. Its type they share. False when memory is short: what was made is freed
- * with the request. */
+/* Puts the lines, as blobs that share its type, in place of the body. False when memory is short:
+ * the request frees what was made. */
 static bool split_lines(struct request *request, uint64_t count)
 {
     const char *line;
@@ -51,13 +51,13 @@ static bool split_lines(struct request *request, uint64_t count)
     return true;
 }
 
-/* Of the ids of a batch in JSON, at most. */
+/* The most that the ids of a batch take in JSON. */
 static size_t ids_size(size_t count)
 {
     return sizeof "{\"ids\":[]}\n" + count * ID_BYTES;
 }
 
-/* What a job takes before it is the engine's. */
+/* What the payloads and the answer take, before the jobs are the engine's. */
 static size_t count_payloads(const struct request *request, uint64_t count)
 {
     size_t each = BLOB_BYTES + sizeof *request->batch;
@@ -70,8 +70,8 @@ static enum step no_memory(struct call *call)
     return respond_error(call, 503, "there is no memory for the batch at the moment");
 }
 
-/* What it takes to make lines of the body, to let them wait, and to list the jobs' ids: one line
- * is a few times as large as its byte. */
+/* A short line takes much more memory than its bytes: for its blob, its job in the queue, and its
+ * id in the answer. So all of that is counted first. */
 static enum step read_lines(struct call *call, struct jobd_put *put, const struct jobd_terms *terms,
                             uint64_t count)
 {

@@ -222,22 +222,20 @@ static const struct member *member_named(const struct json_token *name)
     return NULL;
 }
 
-/* What is wrong with the line; false: nothing. */
-static bool wrong(char *why, size_t size, const struct json_token *name,
-                  const struct member *member)
+/* Why this member is refused: its value, or, with `member` NULL, its name. */
+static void refuse_member(const struct json_token *name, const struct member *member, char *why,
+                          size_t room)
 {
-    char shown[NAME_MAX_SIZE];
+    char text[NAME_MAX_SIZE], shown[NAME_MAX_SIZE];
     if (member != NULL) {
-        snprintf(why, size, "%s must be %s", member->name, member->allowed);
-        return true;
+        snprintf(why, room, "%s must be %s", member->name, member->allowed);
+        return;
     }
-    char text[NAME_MAX_SIZE];
     snprintf(text, sizeof text, "%.*s", (int)(name->size - 2), name->text + 1);
-    snprintf(why, size, "unknown member \"%s\"", text_printable(text, shown, sizeof shown));
-    return true;
+    snprintf(why, room, "unknown member \"%s\"", text_printable(text, shown, sizeof shown));
 }
 
-/* True, and why, when it is no job. */
+/* True when the line is no job; `why` says why not. */
 static bool is_wrong(struct draft *draft, const char *line, size_t size, char *why, size_t room)
 {
     struct json_token name, value;
@@ -250,8 +248,10 @@ static bool is_wrong(struct draft *draft, const char *line, size_t size, char *w
     while (json_next_member(line, size, &at, &name, &value)) {
         const struct member *member = member_named(&name);
         unsigned bit = member != NULL ? 1U << (member - members) : 0;
-        if (member == NULL || !member->read(draft, &value))
-            return wrong(why, room, &name, member);
+        if (member == NULL || !member->read(draft, &value)) {
+            refuse_member(&name, member, why, room);
+            return true;
+        }
         if ((seen & bit) != 0) {
             snprintf(why, room, "%s is given twice", member->name);
             return true;
@@ -307,8 +307,10 @@ static enum step make_all(struct call *call, const struct jobd_put *put,
     uint32_t number = 0;
     while (lines_next(request->body, &at, &number, &line, &size)) {
         uint32_t i = jobs->len++;
-        struct draft draft = {
-            &jobs->puts[i], &jobs->terms[i], &request->batch[i], &texts, false, false, false};
+        struct draft draft = {.put = &jobs->puts[i],
+                              .terms = &jobs->terms[i],
+                              .payload = &request->batch[i],
+                              .texts = &texts};
         request->batch_len = jobs->len;
         jobs->lines[i] = number;
         *draft.put = *put;

@@ -15,8 +15,7 @@
 
 static const char AFTER_VALUES[] = "at most 32 paths of jobs or batches, like /jobs/17,/batches/3";
 
-/* The name that JOBD_AFTER has for what GET finds at this path; NULL: that is none. *id: as there.
- */
+/* The word that JOBD_AFTER has for what the path names, and the id's digits; NULL: no such path. */
 static const char *name_of(const char *path, const char **id)
 {
     static const char *const paths[] = {"/jobs/", "/batches/"}, *const names[] = {"job ", "batch "};
@@ -30,7 +29,8 @@ static const char *name_of(const char *path, const char **id)
     return NULL;
 }
 
-/* As JOBD_AFTER has it; "" when nothing is asked for. False when it is no such list. */
+/* The parameters `after` and `if`, in the form of JOBD_AFTER; "" when they are not given. False
+ * when they are no such list. */
 static bool after_text(const struct request *request, char text[PUT_AFTER_SIZE])
 {
     const char *rest = request_parameter(request, "after");
@@ -172,7 +172,7 @@ static enum step read_keep(struct call *call, struct jobd_terms *terms)
     return respond_bad_value(call, "keep", JOB_TIME_VALUES);
 }
 
-/* What a key takes for the same job. */
+/* `unique` and `again`: how long a key stands for the same job. */
 static enum step read_unique(struct call *call, struct jobd_terms *terms)
 {
     const char *unique = request_parameter(call->request, "unique");
@@ -195,7 +195,7 @@ static enum step read_unique(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
-/* The queue of what a path names; NULL when that is not there. */
+/* The queue of the job or batch that a path names; NULL when there is none. */
 static const char *queue_named(const struct call *call, const char *path)
 {
     struct jobd *jobd = call->api->jobd;
@@ -209,7 +209,7 @@ static const char *queue_named(const struct call *call, const char *path)
                : NULL;
 }
 
-/* A token for one queue does not reach what is in another. */
+/* May the token put jobs into the queue of everything in `paths`? One for another queue may not. */
 static bool may_name_all(const struct call *call, const char *paths)
 {
     char path[PUT_PATH_SIZE];
@@ -225,7 +225,7 @@ static bool may_name_all(const struct call *call, const char *paths)
     return true;
 }
 
-/* Who is told of the end. */
+/* `callback`: who is told of the end. */
 static enum step read_callback(struct call *call)
 {
     const char *callback = request_parameter(call->request, "callback");

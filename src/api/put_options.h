@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a request says of the job that it puts in, beside the payload. */
+/* The parameters of a request that puts a job in. */
 #pragma once
 
 #include "api/endpoint.h"
@@ -10,26 +10,26 @@ enum {
     PUT_AFTER_SIZE = sizeof JOBD_AFTER_WHATEVER + JOBD_PARENTS_MAX * PUT_PATH_SIZE
 };
 
-/* The texts that a put points to, as far as it has them: not to be cleared for each. */
+/* Room for the texts that a put points to. It is large, so nobody clears it for each put. */
 struct put_words {
     char key[JOBD_KEY_SIZE];
     char after[PUT_AFTER_SIZE];
     char tags[JOBD_TAGS_MAX * JOBD_TAG_SIZE + 1];
 };
 
-/* Checks all parameters and fills in what is no text: STEP_START; STEP_REPLY: the first that is
- * wrong has been answered. */
+/* Checks all parameters, and fills in those that are no texts. STEP_REPLY: one is wrong, and the
+ * reply says which. */
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms);
 
-/* The values of `at` and of `expires`; false when they are none. */
+/* The values of `at` and of `expires`; false when they are bad. */
 bool put_text_at(const char *text, int64_t *at_us);
 bool put_text_expiry(const char *text, struct jobd_terms *terms);
-/* Of these alone: when it may run, `delay` or `at`, as in struct jobd_put. */
+/* Only `delay` and `at`: when the job may run, as in struct jobd_put. */
 enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us);
-/* By when it must have begun, `expires`. */
+/* Only `expires`: by when it must have begun. */
 enum step put_options_expiry(struct call *call, struct jobd_terms *terms);
 
-/* Fills in the texts, which have been checked: they are the request's, or stand in `words`. The put
- * has these terms then; none where the request says nothing of its job. */
+/* Fills in the texts, which put_options_read() has checked. They are borrowed from the request and
+ * from `words`. Makes the put refer to `terms`, unless the request says nothing of its job. */
 void put_options_words(const struct request *request, struct jobd_put *put,
                        struct jobd_terms *terms, struct put_words *words);

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 
-/* All that the server's own workers empty. Of the others it says nothing: to be taken out of a load
- * balancer would cut off who empties them. */
+/* Only queues that the server's own workers empty count. With the others, a load balancer that
+ * sends nothing to a full server would also cut off the workers who empty them. */
 static bool all_full(struct jobd *jobd)
 {
     bool any = false;

@@ -49,7 +49,7 @@ static struct reports_state *state_of(struct request *request)
     return request_state(request, sizeof(struct reports_state));
 }
 
-/* What the engine has not taken. */
+/* Frees the reports, and outputs and errors that the engine has not taken. */
 static void release_reports(struct request *request)
 {
     struct reports *all = state_of(request)->all;
@@ -327,7 +327,8 @@ static enum jobd_result start_reports(struct call *call)
                                  clock_now_us());
 }
 
-/* What became of those that were asked for. True: some are to be asked for once more. */
+/* Notes what became of the reports that the engine was asked to take. True: some must be tried once
+ * more. */
 static bool conclude(struct reports *all, enum jobd_result result)
 {
     bool again = false;

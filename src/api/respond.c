@@ -184,7 +184,7 @@ uint64_t path_id(const struct call *call)
 {
     const char *subject = call->request->subject;
     uint64_t id = 0;
-    (void)(subject[0] != '0' && text_to_number(subject, JOB_ID_MAX, &id));
+    (void)(subject[0] != '0' && text_to_number(subject, JOBD_ID_MAX, &id));
     return id;
 }
 
@@ -223,6 +223,12 @@ bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_
 {
     const char *value = request_parameter(call->request, name);
     return value == NULL || (text_to_number(value, max, number) && *number >= min);
+}
+
+bool add_next(cJSON *page, uint64_t next)
+{
+    return next != 0 ? json_add_int(page, "next", (int64_t)next)
+                     : cJSON_AddNullToObject(page, "next") != NULL;
 }
 
 enum step parameter_limit(struct call *call, uint64_t *limit)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What endpoints have in common: replies, what a path names, and the values of parameters. A
- * respond_*() fills in the call's reply and returns STEP_REPLY. */
+/* What endpoints have in common: replies, what a path names, and the values of parameters. Each
+ * respond_*() fills in the call's reply and returns STEP_REPLY. None of these blocks. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,57 +10,62 @@
 #include "api/job_values.h"
 #include "base/json_out.h"
 
-/* An error, as text or as a problem. */
+/* An error, as a line of text or, where the client wants JSON, as a problem (RFC 9457). `detail` is
+ * copied. */
 enum step respond_error(struct call *call, unsigned status, const char *detail);
 enum step respond_no_memory(struct call *call);
-/* What the engine said, when it said no. */
+/* The error that the engine's result is for a client. */
 enum step respond_result(struct call *call, enum jobd_result result);
-/* The status of that, and what it says; 500: it is none that a client may get. */
+/* Its status and its text; 500 for a result that no client should ever get. */
 unsigned result_status(enum jobd_result result, const char **detail);
-/* 400: allowed is ... */
+/* 400, which says what the parameter allows. */
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
-/* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */
+/* Takes `object`. 503 where memory was short: it is NULL then, or incomplete (`whole` false). */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
-/* 200 and what has been written. */
+/* 200 and the JSON that has been written; 503 where memory was short for it. Takes it. */
 enum step respond_written(struct call *call, struct json_out *out);
-/* 200 and a line of text, as printf() would have it. */
+/* 200 and text, formatted as by printf(). */
 __attribute__((format(printf, 2, 3))) enum step respond_printed(struct call *call,
                                                                 const char *format, ...);
-/* A line of one word for people, {"status": word} for programs. It must outlive the reply. */
+/* A line of one word; or, where the client wants JSON, {"status": word}. `line` is borrowed: it
+ * must outlive the reply. */
 enum step respond_word(struct call *call, unsigned status, const char *line);
-/* What a client has sent, or a job has put out, with its type: takes the reference. NULL: no bytes.
- */
+/* A payload or an output, with its type. Takes the reference; NULL is an empty one. */
 enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *bytes);
-/* An endpoint's answer: 200 and its line; or what the engine said. */
+/* For `answer` of an endpoint that only says whether it worked: 200 and its line, or the error. */
 enum step respond_line(struct call *call, enum jobd_result result);
 
-/* What a blob of a request takes beside its bytes and its type, and malloc() for it, about. */
+/* About what a blob takes beside its bytes and its type, with what malloc() adds. */
 enum { BLOB_BYTES = sizeof(struct jobd_blob) + 16 };
 
 #define TIME_VALUES     "an RFC 3339 time like 2026-12-01T09:00:00Z"
 #define DURATION_VALUES "a duration like 250ms, 30s, 5m, 2h or 7d"
 
-/* The moment that the wall clock calls so, as the engine takes it: never 0, which would be none. */
+/* A time of the wall clock as one of clock_now_us(), for the engine: never 0, which means none. */
 int64_t moment_of_wall(int64_t wall_us);
 
-/* The name of the queue in the path, or the default one's. */
+/* The name of the queue in the path; "default" where it names none. */
 const char *path_queue(const struct call *call);
-/* That queue, if it takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
+/* That queue, if jobs can be put into it; else JOBD_NO_QUEUE. */
 uint32_t path_declared_queue(const struct call *call);
-/* Of one that gives jobs out. */
+/* That queue, if jobs can be taken from it; else JOBD_NO_QUEUE. */
 uint32_t path_giving_queue(const struct call *call);
-/* The first of several words between commas, "" when it is longer than there is room for; returns
- * what follows its comma, NULL when there is none. */
+/* Copies the first of `words`, which commas separate, to `word`; "" when it does not fit. Returns
+ * what follows its comma, NULL when it was the last. */
 const char *next_word(const char *words, char *word, size_t size);
-/* The job's id in the path, or 0. */
+/* The number in the path, of a job or a batch; 0 when it is no such id. */
 uint64_t path_id(const struct call *call);
 
-/* False when the parameter's value is bad; the result is left alone when it is not there. */
+/* The value of a parameter; one that is not given leaves the result alone. False: it is bad, and
+ * nothing has been answered yet. */
 bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us);
 /* `true` or `false`. */
 bool parameter_bool(struct call *call, const char *name, bool *value);
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number);
+/* Adds `next` to a page of a list: the id after which the next page begins, null for 0. False when
+ * memory is short. */
+bool add_next(cJSON *page, uint64_t next);
 /* `limit`: how many a page of a list has at most. STEP_REPLY when its value is bad. */
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 enum step parameter_limit(struct call *call, uint64_t *limit);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a path and a method to an endpoint, and all that follows from its row: 404, 405 with Allow,
- * OPTIONS of other sites' pages, HEAD, unknown or doubled parameters. */
+/* Finds the endpoint of a path and a method; and answers what has none, or parameters that its row
+ * does not have: 404, 405 with Allow, OPTIONS, 400. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,15 +9,15 @@
 
 struct route {
     const struct endpoint *endpoint; /* NULL: none */
-    unsigned methods;                /* then: that the path has; 0: there is no such path */
+    unsigned methods;                /* then those that the path has; 0: there is no such path */
 };
 
-/* In which row of which table, NULL at their end. The request gets its subject. Where a path is
- * written out in one row, rows behind it that have a `*` in its place do not count: /jobs/retry is
- * no job. Such a row stands before those. */
+/* Looks in all rows of `tables`, which NULL ends, and sets the request's subject. A row that has
+ * the whole path must stand before rows that have a `*` in it, and hides them: /jobs/retry is no
+ * job. */
 struct route route_find(struct request *request, const struct endpoint *const *tables);
-/* Answers a request that has no endpoint. */
+/* The answer to a request that has no endpoint. */
 void route_refuse(struct call *call, const struct route *route);
-/* A request that has parameters: does its endpoint know all of them, and is each given once? Else
- * it is answered. */
+/* Does the endpoint know all parameters of the request, and is each given once? False: the reply
+ * says which is wrong. */
 bool route_knows_parameters(struct call *call);

@@ -67,8 +67,8 @@ static bool add_job_options(cJSON *object, const struct jobd_schedule *schedule)
            add_payload(object, schedule->payload);
 }
 
-/* Those behind now, and behind what has happened; one that is paused has none. */
-static bool add_next(cJSON *object, const struct jobd_schedule_info *info)
+/* The instants after now and after the last one that happened; a paused schedule has none. */
+static bool add_instants(cJSON *object, const struct jobd_schedule_info *info)
 {
     const struct jobd_schedule *schedule = &info->schedule;
     cJSON *list = cJSON_AddArrayToObject(object, "next");
@@ -118,7 +118,7 @@ cJSON *schedule_json(const struct api *api, const struct jobd_schedule_info *inf
         cJSON_AddStringToObject(object, "overlap", schedule->alone ? "skip" : "run") != NULL &&
         cJSON_AddBoolToObject(object, "paused", info->paused) != NULL &&
         (!schedule->fixed || cJSON_AddTrueToObject(object, "in_file") != NULL) &&
-        add_next(object, info) && add_last(api, object, info) &&
+        add_instants(object, info) && add_last(api, object, info) &&
         json_add_int(object, "missed", (int64_t)info->missed) &&
         json_add_int(object, "skipped", (int64_t)info->skipped);
     if (!whole) {

@@ -11,6 +11,7 @@
 #include "base/plan.h"
 #include "base/text.h"
 #include "run/callbacks.h"
+#include "run/recur.h"
 
 struct schedule_call {
     enum jobd_schedule_change change;
@@ -25,12 +26,6 @@ static struct schedule_call *state_of(const struct call *call)
 static const char *or_else(const char *text, const char *otherwise)
 {
     return text != NULL ? text : otherwise;
-}
-
-static struct jobd_moment moment_now(void)
-{
-    int64_t now_us = clock_now_us();
-    return (struct jobd_moment){now_us, clock_wall_us(now_us)};
 }
 
 /* ---- put */
@@ -66,7 +61,7 @@ static enum step read_rules(struct call *call, struct jobd_schedule *schedule)
     return STEP_START;
 }
 
-/* What all of its jobs have; the terms are for put_options_words(). */
+/* What all of its jobs share; the terms are for put_options_words(). */
 static enum step read_job(struct call *call, struct jobd_schedule *schedule,
                           struct jobd_terms *terms)
 {
@@ -117,7 +112,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_terms terms = {.expires_us = 0};
     struct jobd_put put = {.queue = 0};
     struct put_words words;
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     if (read_schedule(call, &schedule, &terms) == STEP_REPLY) /* it was good a moment ago */
         return JOBD_OUT_OF_MEMORY;
     words.key[0] = words.tags[0] = '\0';
@@ -217,7 +212,7 @@ static enum jobd_result start_delete(struct call *call)
 
 static enum jobd_result pause_it(struct call *call, bool paused)
 {
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     return jobd_schedule_pause(call->api->jobd, call->request->subject, paused,
                                &call->request->waiter, &moment);
 }
@@ -239,7 +234,7 @@ const struct endpoint schedule_endpoints[] = {
         .scope = SCOPE_READ,
         .looks = true,
         .parameters = {"limit", "after"},
-        .summary = "All schedules.",
+        .summary = "Lists all schedules.",
         .answers = "200 Schedules",
         .parse = parse_list,
         .answer = answer_list,
@@ -249,7 +244,7 @@ const struct endpoint schedule_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .looks = true,
-        .summary = "A schedule.",
+        .summary = "Shows a schedule.",
         .answers = "200 Schedule",
         .answer = answer_get,
     },
@@ -271,7 +266,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*"},
         .methods = METHOD_DELETE,
         .scope = SCOPE_ADMIN,
-        .summary = "Deletes it.",
+        .summary = "Deletes a schedule.",
         .answers = "200 Status|text",
         .start = start_delete,
         .answer = respond_line,
@@ -281,7 +276,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*/pause"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
-        .summary = "It puts no more jobs in.",
+        .summary = "Pauses a schedule: it puts no more jobs in.",
         .answers = "200 Status|text",
         .start = start_pause,
         .answer = respond_line,
@@ -291,7 +286,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*/resume"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
-        .summary = "It does again.",
+        .summary = "Resumes a schedule.",
         .answers = "200 Status|text",
         .start = start_resume,
         .answer = respond_line,

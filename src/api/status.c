@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server at one moment, for pages and people; and who asks, so that a page does not offer what
- * is refused. */
+/* The server at one moment, for pages and people; and what the asker's token allows, so that a page
+ * does not offer what would be refused. */
 #include <string.h>
 
 #include "api/endpoint.h"
@@ -57,7 +57,7 @@ static bool add_store(const struct api *api, cJSON *status)
                NULL;
 }
 
-/* Of whoever asks; `queue` is "" for all. Without tokens everybody is an admin. */
+/* What the asker's token allows; `queue` is "" for all. Without tokens everybody is an admin. */
 static enum scope scope_of(const struct call *call, char queue[JOBD_QUEUE_NAME_MAX + 1])
 {
     size_t size;
@@ -113,7 +113,7 @@ const struct endpoint status_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_ANY,
-        .summary = "The server at this moment, and what the token may do.",
+        .summary = "Shows the server at this moment, and what the token allows.",
         .answers = "200 ServerStatus",
         .answer = answer_status,
     },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Workers elsewhere take jobs: each with a lease, the right to run one attempt. */
+/* Workers elsewhere take jobs. With each they get a lease, the right to run one attempt. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,7 +21,8 @@
 enum {
     TAKES_MAX = 1000,
     TAKES_BYTES = 256 * 1024, /* of payloads in an answer, about: the last one passes it */
-    /* What a job takes in JSON, beside its payload and at most; a byte of that, as \u0001 does. */
+    /* The most that a job takes in JSON without its payload; and the most that a byte of the
+     * payload takes, which is then written like \u0001. */
     JOB_JSON_BYTES = 3072,
     BYTE_JSON_BYTES = 6
 };
@@ -62,7 +63,7 @@ static void write_payload(struct json_out *out, const struct jobd_blob *payload)
     free(text);
 }
 
-/* What few jobs have. */
+/* Key, tags and other texts, which few jobs have. */
 static void write_words(struct json_out *out, const struct api *api, uint64_t id)
 {
     cJSON *words = cJSON_CreateObject();
@@ -71,7 +72,7 @@ static void write_words(struct json_out *out, const struct api *api, uint64_t id
     cJSON_Delete(words);
 }
 
-/* Gives the task's payload back. */
+/* Gives back the reference to the task's payload. */
 static void write_taken(struct json_out *out, const struct api *api,
                         const struct jobd_waiter *taker)
 {
@@ -97,7 +98,7 @@ static void write_taken(struct json_out *out, const struct api *api,
     jobd_blob_unref(task->payload);
 }
 
-/* Of one of them, mostly. */
+/* How much one usually takes in the answer. */
 static size_t taken_room(const struct jobd_waiter *taker)
 {
     return taker->task.payload_bytes + 320;
@@ -129,7 +130,8 @@ static enum step respond_taken(struct call *call)
     return respond_bytes(call, 200, taker->task.payload);
 }
 
-/* ---- several at once: the first is given to the request's own waiter, the others to these */
+/* ---- several at once: the first job goes to the request's own waiter, each other one to a struct
+ * taken */
 
 struct taken {
     struct jobd_waiter waiter;
@@ -169,7 +171,7 @@ static enum jobd_result take(struct jobd *jobd, const struct take_state *state,
                                  : jobd_take(jobd, state->queue, waiter, clock_now_us());
 }
 
-/* NULL when there is none at once. */
+/* NULL when there is no job at the moment. */
 static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd)
 {
     struct taken *taken = calloc(1, sizeof *taken);
@@ -202,7 +204,7 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
     return taken;
 }
 
-/* As many more as are there at once, and make an answer of some size. */
+/* Takes as many more as there are at the moment, until the answer is large enough. */
 static enum jobd_result take_more(struct request *request, struct jobd *jobd)
 {
     const struct take_state *state = state_of(request);
@@ -294,7 +296,8 @@ static enum step begin_several(struct call *call)
 
 /* ---- take */
 
-/* Whoever takes a job must be told: so there is room for that before there is a job. */
+/* Memory for the answer is set aside before a job is taken, so that the worker always hears of
+ * it. */
 static void count_answer(struct request *request)
 {
     struct jobd_waiter *waiter = &request->waiter;
@@ -419,7 +422,7 @@ static enum jobd_result start_take(struct call *call)
     return take(call->api->jobd, state, waiter);
 }
 
-/* Of these none was given out after all. */
+/* When the store failed none of these was given out after all: frees their payloads. */
 static void forget_lost(struct takers *takers, enum jobd_result result)
 {
     if (result != JOBD_STORE_FAILED)
@@ -457,7 +460,7 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     }
 }
 
-/* Its client went away just when it was given jobs: as if it had not been. */
+/* Its client went away just when it was given jobs: they go back, as if they had not been taken. */
 static void give_back(struct request *request, void *context)
 {
     const struct api *api = context;

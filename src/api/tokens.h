@@ -8,7 +8,7 @@
  *     read      c02b1d...   looks, but sees no payload and no output
  *     read+data 5e9a70...   sees them too
  *
- * A token may stand in several lines. Tokens are never shown. */
+ * A token may stand in several lines. No message, log or answer ever shows one. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,13 +29,13 @@ enum scope {
 
 struct token {
     enum scope scope;
-    char queue[JOBD_QUEUE_NAME_MAX + 1]; /* "": all */
-    unsigned line;                       /* of the file */
+    char queue[JOBD_QUEUE_NAME_MAX + 1]; /* the one it is for; "": all */
+    unsigned line;                       /* its number in the file */
     size_t size;
     unsigned char bytes[TOKEN_MAX]; /* zeros behind them */
 };
 
-/* What the file says. */
+/* The whole file. */
 struct tokens {
     const char *path; /* borrowed */
     unsigned mode;    /* the file's */
@@ -43,17 +43,19 @@ struct tokens {
     struct token of[];
 };
 
-/* As the file says it. */
+/* The word for it in the file. */
 const char *scope_name(enum scope scope);
 
-/* For tokens_free(). NULL when the file is wrong: one line in `problem` names file, line and what
- * is allowed, but no token. */
+/* Reads the file: blocks. The caller passes the result to tokens_free(). NULL when the file is
+ * wrong: `problem` names file, line and what is allowed, but no token. */
 struct tokens *tokens_read(const char *path, struct problem *problem);
-/* Does each queue that a scope names exist? `declared` says so; else `problem` names the line. */
+/* Does each queue that the file names exist, as `declared` says? False: `problem` names the
+ * line. */
 bool tokens_check(const struct tokens *tokens,
                   bool (*declared)(const void *context, const char *queue), const void *context,
                   struct problem *problem);
-/* Logs what is allowed and risky: a file that all can read, tokens that can be guessed. */
+/* Logs warnings about what is allowed but risky: a file that everybody can read, tokens that can be
+ * guessed. */
 void tokens_warn(const struct tokens *tokens);
-/* Overwrites them. Takes NULL. */
+/* Overwrites them with zeros, and frees them. Takes NULL. */
 void tokens_free(struct tokens *tokens);

@@ -11,7 +11,7 @@ enum { LOOKS = 4 }; /* at a job in one turn */
 
 /* ---- what a follower gets of what there is */
 
-/* The attempt has ended with another output than what was appended. */
+/* The attempt has ended, with another output than what had been appended. */
 static bool is_another(const struct output_follower *follower, const struct jobd_blob *output,
                        size_t bytes)
 {
@@ -90,7 +90,7 @@ static void set_told(struct topic *topic, bool told)
     mutex_unlock(&topic->live->lock);
 }
 
-/* Begins to await its end, unless that is known, or awaited. */
+/* Begins to await its end, unless it does so or the end is known. */
 static void await_end(struct topic *topic)
 {
     struct jobd_waiter *end = &topic->end;
@@ -115,8 +115,8 @@ static void set_waits(struct topic *topic, bool waits)
     mutex_unlock(&topic->live->lock);
 }
 
-/* What there is of the job, once it has changed: JOBD_OK, JOBD_PENDING when it has not and will,
- * JOBD_FINISHED when it will not, JOBD_NO_JOB. */
+/* Asks the engine for what is new of the job. JOBD_OK: `view` has it; JOBD_PENDING: nothing yet,
+ * `more` waits for it; JOBD_FINISHED: nothing, and nothing will come; JOBD_NO_JOB. */
 static enum jobd_result ask(struct topic *topic)
 {
     set_waits(topic, true);
@@ -127,7 +127,7 @@ static enum jobd_result ask(struct topic *topic)
     return result;
 }
 
-/* It has been forgotten as soon as it had ended: what the engine has told then. */
+/* It was forgotten as soon as it had ended: takes what the engine said of its end. */
 static void see_end(struct topic *topic)
 {
     const struct jobd_info *info = &topic->end.info;
@@ -152,7 +152,7 @@ static struct jobd_blob *progress_event(const struct jobd_blob *progress)
     return event;
 }
 
-/* Takes the event; it is the last one from here on. */
+/* Makes `event`, which it takes, the latest one. */
 static void replace(struct topic *topic, struct jobd_blob **place, struct jobd_blob *event)
 {
     mutex_lock(&topic->live->lock);
@@ -161,7 +161,7 @@ static void replace(struct topic *topic, struct jobd_blob **place, struct jobd_b
     jobd_blob_unref(event);
 }
 
-/* The job as it is, or as it was at its end. */
+/* The job as it is; or, when it has been forgotten, as it was at its end. */
 static bool info_of(struct topic *topic, struct jobd_info *info)
 {
     if (jobd_get(topic->live->api->jobd, topic->id, info) == JOBD_OK)
@@ -183,7 +183,7 @@ static struct jobd_blob *job_event(const struct api *api, const struct jobd_info
     return live_event(before, job);
 }
 
-/* Makes events of what has changed, one of each for all who follow. */
+/* Makes events of what has changed, one of each kind for all followers. */
 static void make_events(struct topic *topic)
 {
     const struct api *api = topic->live->api;
@@ -205,8 +205,8 @@ static void make_events(struct topic *topic)
     seen->stopping = view->stopping;
 }
 
-/* The output of the attempt before the one that runs, if that has been followed and its end was not
- * seen; a reference, or NULL. */
+/* A reference to the output of the attempt before the running one, if followers have begun with it
+ * and its end was not seen; else NULL. */
 static struct jobd_blob *former_output(const struct topic *topic)
 {
     struct jobd_blob *output = NULL;
@@ -267,7 +267,7 @@ static void topic_free(struct topic *topic)
     free(topic);
 }
 
-/* False: it is just being woken, or was. */
+/* Ends the wait. False: it is just being woken, or was already. */
 static bool cancel_locked(struct live *live, struct jobd_waiter *waiter) REQUIRES(live->lock)
 {
     mutex_unlock(&live->lock);
@@ -276,7 +276,7 @@ static bool cancel_locked(struct live *live, struct jobd_waiter *waiter) REQUIRE
     return over;
 }
 
-/* Nobody follows it: it goes, unless it is just being woken, or somebody comes. */
+/* Nobody follows it: frees it, unless it is just being woken, or a follower has come meanwhile. */
 static void leave_locked(struct live *live, struct topic *topic) REQUIRES(live->lock)
 {
     if (topic->waits && cancel_locked(live, &topic->more))

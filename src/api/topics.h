@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs whose output is followed: the thread asks the engine for what is new of each, once for all
- * who follow it, and gives each a reference to the output so far. The engine tells when there is
- * more.
+/* A topic is a job whose output is followed. The engine tells when there is something new; then the
+ * thread asks for it, once for all followers of the job, and gives each of them a reference to the
+ * output so far.
  *
  *     topic ── jobd_follow() ──> view ── topic_show() ──> each follower: output, bytes, ended
  *       ^────── woken ── engine
@@ -13,7 +13,7 @@
 
 struct output_follower;
 
-/* What events have been made of. */
+/* What the last events were made of. */
 struct seen {
     bool any, stopping;
     enum jobd_state state;
@@ -21,23 +21,22 @@ struct seen {
     struct jobd_blob *progress; /* a reference */
 };
 
-/* A job, guarded by live->lock but for the view and what has been seen, which are the
- * thread's. */
+/* live->lock guards all of it but `view` and `seen`, which only the thread uses. */
 struct topic {
     TAILQ_ENTRY(topic) link;
     struct live *live;
     uint64_t id;
-    struct jobd_waiter more; /* waits for something new, */
-    struct jobd_waiter end;  /* and for the job's end, as it may be forgotten at once */
+    struct jobd_waiter more; /* waits for something new */
+    struct jobd_waiter end;  /* waits for the job's end, since it may be forgotten at once then */
     struct jobd_view view;
     struct seen seen;
-    bool waits, awaits; /* they have begun to, or are just about to */
-    bool told;          /* `end` has the end, or there is no such job */
-    bool ready;         /* to be looked at */
-    bool looked;        /* it has been */
+    bool waits, awaits; /* `more` waits, or is about to; the same of `end` */
+    bool told;          /* `end` has been woken, or there is no such job */
+    bool ready;         /* the thread has to look at it */
+    bool looked;        /* it has done so once */
     TAILQ_HEAD(, output_follower) followers;
-    /* Events; NULL: there is none. */
-    struct jobd_blob *state, *ending; /* the job as it was last seen */
+    /* Events for all followers; NULL: there is none yet. */
+    struct jobd_blob *state, *ending; /* the job as it was last seen, as `state` and as `end` */
     struct jobd_blob *progress;
 };
 
@@ -47,17 +46,17 @@ struct output_follower {
     TAILQ_ENTRY(output_follower) link;
     uint32_t attempt; /* whose output it is */
     bool begun, ended, news;
-    struct jobd_blob *output; /* so far: its first `bytes` */
+    struct jobd_blob *output; /* what there is so far: the first `bytes` */
     size_t bytes;
-    size_t offset; /* of what is sent next */
-    /* As events: the last ones that it has got, and the one that is under way. */
+    size_t offset; /* where the next piece begins */
+    /* For a stream of events: the last ones that it got, and the one that is being sent. */
     struct jobd_blob *state, *progress, *event;
-    size_t at;             /* of that has been sent */
-    struct jobd_blob *end; /* what it gets last; NULL: not yet */
-    bool over;             /* that is under way, or was */
+    size_t at;             /* how much of `event` has been sent */
+    struct jobd_blob *end; /* the last event; NULL: not known yet */
+    bool over;             /* `end` is being sent, or has been */
 };
 
-/* Puts a reference to `blob` in the place of what is there; NULL: nothing. */
+/* Makes *place a reference to `blob`, which may be NULL, and gives back the former one. */
 static inline void blob_set(struct jobd_blob **place, struct jobd_blob *blob)
 {
     struct jobd_blob *former = *place;
@@ -65,9 +64,10 @@ static inline void blob_set(struct jobd_blob **place, struct jobd_blob *blob)
     jobd_blob_unref(former);
 }
 
-/* What the follower gets of what there is. `former`: the output of the attempt before, where
- * another one runs; else NULL. With live->lock held, or nobody else sees the follower. */
+/* Gives the follower what the view has for it. `former`: the output of the attempt before, where
+ * another one runs now; else NULL. With live->lock held, or before anybody else sees the
+ * follower. */
 void topic_show(struct output_follower *follower, const struct jobd_view *view,
                 struct jobd_blob *former);
-/* The one there is of that job, or a new one; NULL when memory is short. */
+/* The topic of that job, a new one where there is none; NULL when memory is short. */
 struct topic *topic_locked(struct live *live, uint64_t id) REQUIRES(live->lock);

@@ -57,5 +57,5 @@ bool base64_read(const char *text, void *out, size_t *size)
             bytes[used++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
     }
     *size = used;
-    return padding == 0 || (bits & (padding == 1 ? 3 : 15)) == 0; /* one text for the same bytes */
+    return padding == 0 || (bits & (padding == 1 ? 3 : 15)) == 0; /* the same bytes have one text */
 }

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From malloc(); NULL when memory is short. */
+/* These bytes in Base64, from malloc(); NULL when memory is short. */
 char *base64_text(const unsigned char *bytes, size_t size);
 
-/* The other way round, with its padding: so many bytes at `out`, at most 3 for 4 characters; it may
- * be the text itself. False when it is no Base64. */
+/* Decodes Base64 with its padding: *size bytes at `out`, at most 3 for each 4 characters. `out` may
+ * be the text itself. False when it is not Base64. */
 bool base64_read(const char *text, void *out, size_t *size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Gregorian calendar, before its time too. A day is a number: 0 is 1970-01-01. gmtime() would
- * know no date after 2038 where time_t has 32 bits. */
+/* The Gregorian calendar, also for years before it was introduced. A day is a number: 0 is
+ * 1970-01-01. It stands here because gmtime() ends in 2038 where time_t has 32 bits. */
 #pragma once
 
 #include <stdbool.h>

@@ -25,7 +25,7 @@ static inline char char_upper(char c)
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
-/* Of a hexadecimal digit; -1 when it is none. */
+/* The value of a hexadecimal digit; -1: it is none. */
 static inline int char_hex(char c)
 {
     if (char_is_digit(c))
@@ -34,15 +34,21 @@ static inline int char_hex(char c)
     return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
-/* Printable, the blank included. */
+/* A space or a tab, as between the words of a header, a crontab or a list. */
+static inline bool char_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Printable, the space included. */
 static inline bool char_is_printable(char c)
 {
     return c >= ' ' && c <= '~';
 }
 
-/* Of HTTP, where each byte of a header is looked at: classes, as bits. */
+/* Classes of characters in HTTP, as bits: each byte of a header is looked up. */
 enum chars_class {
-    CHARS_TOKEN = 1 << 0,      /* its words (RFC 9110, section 5.6.2) */
+    CHARS_TOKEN = 1 << 0,      /* a token (RFC 9110, section 5.6.2), such as a field's name */
     CHARS_TEXT = 1 << 1,       /* the value of a field: no control character but the tab */
     CHARS_TARGET = 1 << 2,     /* a request's target: printable, no blank, no # and no % */
     CHARS_UNRESERVED = 1 << 3, /* a name in a URI (RFC 3986, section 2.3) */
@@ -55,7 +61,8 @@ static inline bool char_is(char c, enum chars_class chars)
     return (chars_classes[(unsigned char)c] & chars) != 0;
 }
 
-/* How many bytes at the front are of this class, where one that is not comes sooner or later. */
+/* How many bytes at the front are of this class. The text must have one that is not, such as a
+ * NUL. */
 static inline size_t chars_count(const char *text, enum chars_class chars)
 {
     size_t count = 0;
@@ -64,7 +71,7 @@ static inline size_t chars_count(const char *text, enum chars_class chars)
     return count;
 }
 
-/* The same of no more than `size` bytes. */
+/* The same for a text of `size` bytes, which needs no such end. */
 static inline size_t chars_span(const char *text, size_t size, enum chars_class chars)
 {
     size_t at = 0;

@@ -11,16 +11,16 @@
 #include "base/verify.h"
 
 enum {
-    STEP_US = 1000,  /* less is not a step of the wall clock, but how well it was measured */
-    CLOSE_US = 100,  /* two readings so near to each other are as good as one */
-    MEASURES_MAX = 4 /* this thread may lose its processor in between */
+    STEP_US = 1000,  /* less is no step of the wall clock, but an error of measurement */
+    CLOSE_US = 100,  /* two readings this close to each other count as made at once */
+    MEASURES_MAX = 4 /* tries: the thread may lose its processor between two readings */
 };
 
 static int64_t wall_minus_monotonic_us; /* at the first call */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Atomic int64_t ahead_us; /* as clock_follow() has put it */
 static atomic_bool follows;
-static _Atomic int64_t stepped_us; /* what the wall clock was put forward by since */
+static _Atomic int64_t stepped_us; /* what the wall clock has been put forward by since then */
 
 static int64_t read_us(clockid_t clock)
 {

@@ -14,23 +14,23 @@
 
 int64_t clock_now_us(void);
 
-/* From here on it is that of a database, which says so much: put forward where it is behind, never
- * back; `first`, before anybody has kept a moment, to exactly that. What people are shown is the
- * database's clock then. */
+/* From here on the clock is that of a database, which says `us` now: it is put forward where it is
+ * behind, and never back. With `first`, which is allowed only before anybody has kept a moment, it
+ * is set to exactly that. The times that people are shown are then the database's. */
 void clock_follow(int64_t us, bool first);
 
-/* The moment that is `us` from now; INT64_MAX, for ever, when that is beyond all time. */
+/* The moment that is `us` from now; INT64_MAX, which stands for never, when it cannot be said. */
 int64_t clock_after_us(int64_t us);
 
 /* Until then, rounded up, for poll(): 0 when it is past, -1 for INT64_MAX, INT_MAX at most. */
 int clock_ms_until(int64_t at_us);
 
-/* The same moment by the wall clock as it is set now: a clock that was wrong at the start and was
- * set right, or stood still in a suspend, is followed at once. Below 0 it is one that a process
- * before this one wrote down (see jobd_info), whose wall time stays as it is. */
+/* A moment of clock_now_us() as the wall clock, as it is set now, would show it: a clock that is
+ * corrected, or jumps after a suspend, is followed at once. A moment below 0 was written down by an
+ * earlier process (see jobd_info): minus a wall time, which stays as it is. */
 int64_t clock_wall_us(int64_t at_us);
 
-/* The moment at which the wall clock, as it is set now, will say or has said this. */
+/* The moment at which the wall clock, as it is set now, shows this. */
 int64_t clock_of_wall_us(int64_t wall_us);
 
 /* Milliseconds since boot, a few behind: cheap, for the deadlines of connections. */

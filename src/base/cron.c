@@ -179,22 +179,17 @@ static bool read_list(const struct field *field, const char *text, const char *e
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* Where each field begins and ends, FIELDS at most; how many there are. */
 static int split(const char *text, const char *begin[FIELDS], const char *end[FIELDS])
 {
     int count = 0;
     for (;;) {
-        while (is_blank(*text))
+        while (char_is_blank(*text))
             text++;
         if (*text == '\0')
             return count;
         const char *from = text;
-        while (*text != '\0' && !is_blank(*text))
+        while (*text != '\0' && !char_is_blank(*text))
             text++;
         if (count < FIELDS) {
             begin[count] = from;

@@ -10,8 +10,8 @@
 /* A moment at which something is due. */
 struct due {
     int64_t at_us;
-    /* Among equal moments the lower one is first, as far as they are less than 2^31 apart. Its
-     * owner sets it before heap_push(), or leaves it 0. */
+    /* Among equal moments the one with the lower order is first; the orders are less than 2^31
+     * apart. The owner sets it before heap_push(), or leaves it 0. */
     uint32_t order;
     uint32_t place; /* 1-based index in its heap; 0: in none */
 };
@@ -34,8 +34,8 @@ static inline struct due *heap_top(const struct heap *heap)
     return heap->length > 0 ? heap->items[1] : NULL;
 }
 
-/* The nth earliest, in some n * n steps, of a heap that is not empty; the last one or the
- * HEAP_NTH_MAXth when n is more than that. */
+/* The nth earliest, at most the HEAP_NTH_MAXth, or the last one there is. The heap must not be
+ * empty. Takes about n * n steps. */
 enum { HEAP_NTH_MAX = 64 };
 const struct due *heap_nth(const struct heap *heap, uint64_t n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cJSON, and what jobd needs beyond it. The one place that includes it. */
+/* cJSON, and what jobd needs beyond it. No other file includes cJSON.h. */
 #pragma once
 
 #include <cjson/cJSON.h>
@@ -16,15 +16,17 @@ bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t s
 /* RFC 3339, of a moment of clock_now_us(), by the wall clock as it is now. */
 bool json_add_time(cJSON *object, const char *name, int64_t us);
 
-/* The object in one line with a line feed, to be freed; NULL when memory is short. */
+/* The object as one line, with a line feed at its end, to be freed; NULL when `object` is, or
+ * memory is short. */
 char *json_text(const cJSON *object);
 
-/* The strings of a JSON array, at least one and the first not empty, none with a NUL, NULL at the
- * end, in one piece to be freed; NULL when `text` is no such array, or memory is short. */
+/* The strings of a JSON array, NULL at the end, in one piece, to be freed. NULL when memory is
+ * short, or `text` is anything else than an array of at least one string, the first not empty and
+ * none with a NUL. */
 char **json_words(const char *text);
-/* The members of a JSON object whose values are strings, each as its name, `between` and its value,
- * otherwise as json_words(); there may be none. No name may have the first character of
- * `between`. */
+/* The members of a JSON object, all of whose values are strings, each as its name, `between` and
+ * its value; otherwise as json_words(), but there may be none. No name may have the first character
+ * of `between`. */
 char **json_pairs(const char *text, const char *between);
-/* The other way round of json_words(), to be freed. */
+/* A JSON array of these strings, which end with NULL; to be freed. NULL when memory is short. */
 char *json_from_words(char *const *words);

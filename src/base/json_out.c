@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
@@ -49,11 +50,10 @@ static void put_char(struct json_out *out, char c)
 
 static void put_escape(struct json_out *out, unsigned char c)
 {
-    static const char digits[] = "0123456789abcdef", plain[] = "\"\\\b\f\n\r\t",
-                      letters[] = "\"\\bfnrt";
-    const char *at = c != '\0' ? strchr(plain, c) : NULL;
-    if (at != NULL)
-        put(out, (const char[]){'\\', letters[at - plain]}, 2);
+    static const char digits[] = "0123456789abcdef";
+    const char letter = json_escape_letter((char)c);
+    if (letter != '\0')
+        put(out, (const char[]){'\\', letter}, 2);
     else
         put(out, (const char[]){'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6);
 }
@@ -72,7 +72,7 @@ static void put_string(struct json_out *out, const unsigned char *bytes, size_t 
     put_char(out, '"');
 }
 
-/* What stands before a value. */
+/* Writes what stands before a value: comma and name. */
 static void put_name(struct json_out *out, const char *name)
 {
     if (out->goes_on)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON written as text, one value behind the other, without a tree: for answers that tell of much.
- * Its bytes are those that a tree of json.h is printed as. What does not get memory is noted, and
- * said at the end. */
+/* JSON written as text, one value after the other, without a tree: for large answers. Its bytes are
+ * those that a tree of json.h would be printed as. When memory is short that is noted, and nothing
+ * is written any more: json_out_line() says so at the end. */
 #pragma once
 
 #include "base/json.h"
@@ -9,17 +9,17 @@
 struct json_out {
     char *text; /* from malloc(), or NULL; `used` bytes, without a NUL */
     size_t used, room;
-    bool goes_on;      /* there is a value in front: a comma is due */
+    bool goes_on;      /* a value stands in front: a comma comes next */
     bool short_memory; /* nothing is written any more */
 };
 
-/* Begins, with room for so many bytes; more is taken as it is needed. json_out_line() ends it. */
+/* Begins, with room for this many bytes; it grows as needed. json_out_line() must end it. */
 void json_out_begin(struct json_out *out, size_t room);
 
 /* Below, a value is a member of an object when it has a name, printable ASCII without quotes or
  * backslashes; with NULL it is an item of an array, or the whole. */
 
-/* '{' or '[', and the same with '}' or ']'. */
+/* `bracket` is '{' or '[', and then '}' or ']'. */
 void json_out_open(struct json_out *out, const char *name, char bracket);
 void json_out_close(struct json_out *out, char bracket);
 
@@ -32,10 +32,10 @@ void json_out_bytes(struct json_out *out, const char *name, const void *bytes, s
 void json_out_time(struct json_out *out, const char *name, int64_t us);
 /* JSON as it stands. */
 void json_out_raw(struct json_out *out, const char *name, const char *json, size_t size);
-/* The members of an object; NULL, memory was short for it. */
+/* The members of an object, without its braces; NULL: memory was short for it. */
 void json_out_members(struct json_out *out, const cJSON *object);
 
-/* Ends a line; what is behind it is another value of its own. */
+/* Ends the line; the next value stands alone in the next one. */
 void json_out_next_line(struct json_out *out);
 
 /* All of it and a line feed, to be freed; NULL when memory was short. */

@@ -37,7 +37,7 @@ static const char *after_string(const char *at)
     return *at == '"' ? at + 1 : at;
 }
 
-/* What a string is, by what stands behind it. */
+/* Is a string a key or a value? What stands behind it says so. */
 static bool is_key(const char *behind)
 {
     return behind[strspn(behind, " \t\r\n")] == ':';
@@ -89,8 +89,7 @@ const char *json_cut_key(const char *text, size_t *size)
 
 /* ---- writing */
 
-/* The letter of a short escape, 0: it has none. */
-static char short_escape(char c)
+char json_escape_letter(char c)
 {
     static const char special[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     const char *at = c != '\0' ? strchr(special, c) : NULL;
@@ -101,9 +100,9 @@ size_t json_string_bytes(const char *string)
 {
     size_t bytes = 2;
     for (; *string != '\0'; string++)
-        bytes += short_escape(*string) != '\0'  ? 2
-                 : (unsigned char)*string < ' ' ? sizeof "\\u0000" - 1
-                                                : 1;
+        bytes += json_escape_letter(*string) != '\0' ? 2
+                 : (unsigned char)*string < ' '      ? sizeof "\\u0000" - 1
+                                                     : 1;
     return bytes;
 }
 
@@ -111,7 +110,7 @@ char *json_escape(const char *string, char *out, size_t size)
 {
     size_t used = 0;
     for (; *string != '\0' && used + sizeof "\\u0000" <= size; string++) {
-        char letter = short_escape(*string);
+        char letter = json_escape_letter(*string);
         if (letter != '\0')
             used += (size_t)snprintf(out + used, size - used, "\\%c", letter);
         else if (char_is_printable(*string))

@@ -102,7 +102,8 @@ static bool skip_name(struct walk *walk)
     return skip(walk, ':');
 }
 
-/* Behind a value: the ends of what it was the last of, and what comes before the next one. */
+/* After a value: reads the ends of the objects and arrays that it was the last of, and what stands
+ * before the next value. */
 static bool skip_ends(struct walk *walk, const char *closers, int *depth)
 {
     skip_blanks(walk);
@@ -115,7 +116,7 @@ static bool skip_ends(struct walk *walk, const char *closers, int *depth)
     return skip(walk, ',') && (closers[*depth - 1] == ']' || skip_name(walk));
 }
 
-/* True: it has gone into one that is not empty, whose first value is next. */
+/* Goes into an object or array. True: it is not empty, and its first value comes next. */
 static bool enter(struct walk *walk, char closers[DEPTH_MAX], int *depth, bool *good)
 {
     char closer = walk->at < walk->end && *walk->at == '{'   ? '}'

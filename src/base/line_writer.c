@@ -34,8 +34,8 @@ struct line_writer {
     struct condition changed; /* for the thread */
     struct condition ended;   /* for line_writer_close() */
     struct buffer filling GUARDED_BY(lock);
-    int next_fd GUARDED_BY(lock);    /* what is opened anew; -1: nothing */
-    size_t next_at GUARDED_BY(lock); /* of `filling`, from where on it is for that */
+    int next_fd GUARDED_BY(lock);    /* the file that was opened again; -1: none */
+    size_t next_at GUARDED_BY(lock); /* where in `filling` the lines for next_fd begin */
     bool over GUARDED_BY(lock), at_end GUARDED_BY(lock);
     _Atomic uint64_t dropped;
     pthread_t thread;
@@ -57,7 +57,7 @@ static bool is_standard_error(const struct line_writer *writer)
     return strcmp(writer->path, "-") == 0;
 }
 
-/* The descriptor or -errno. It must not block here, but may in the thread. */
+/* The descriptor or -errno. Opening must not block; writing, in the thread, may. */
 static int open_file(const struct line_writer *writer)
 {
     if (is_standard_error(writer))
@@ -124,7 +124,7 @@ static size_t write_some(struct line_writer *writer, const char *bytes, size_t s
     return done;
 }
 
-/* A line that was cut, as the disk was full, ends before the next one begins. */
+/* A line that was cut because the disk was full is ended before the next one begins. */
 static void write_out(struct line_writer *writer, const char *bytes, size_t size)
 {
     size_t done = 0;
@@ -148,7 +148,8 @@ static void say_dropped(struct line_writer *writer, bool last)
     writer->error = 0;
 }
 
-/* What there is to write, and to which file what stands behind `*split` goes: -1 for this one. */
+/* Takes what there is to write. The bytes from *split on are for *next_fd; -1: there are none.
+ * False: it is the last. */
 static bool await_work_locked(struct line_writer *writer, int *next_fd, size_t *split)
     REQUIRES(writer->lock)
 {
@@ -298,7 +299,7 @@ int line_writer_start(struct line_writer *writer)
     return error;
 }
 
-/* False: it stands in a write. */
+/* False: the thread still hangs in a write. */
 static bool await_end(struct line_writer *writer, int64_t wait_us)
 {
     struct timespec until = clock_monotonic(clock_after_us(wait_us));

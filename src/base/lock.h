@@ -6,11 +6,10 @@
  * process. Condition variables measure the monotonic clock.
  *
  * Order, outer first: conn_table.lock or live.lock; then one of jobd.lock, loop.lock, timer.lock,
- * store.lock, auth.lock, mailbox.lock, as deadlines.c calls cancel_wait() and look_after() with the
- * first held, and live.c wakes streams, asks the engine and judges tokens with the second. With
+ * store.lock, auth.lock, mailbox.lock. deadlines.c calls cancel_wait() and look_after() with the
+ * first held; live.c wakes streams, asks the engine and judges tokens with the second. With
  * conn_table.lock held mailbox_leave() may wait for a turn's run(): so no run() may need that lock.
- * No other lock is taken under another.
- */
+ * No other lock is taken under another. */
 #pragma once
 
 #include "base/verify.h"
@@ -30,9 +29,8 @@
 #define LOCK_ATTRIBUTE(x)
 #endif
 #define CAPABILITY(name) LOCK_ATTRIBUTE(capability(name))
-/* By a lock in the same structure, which clang 19 looks up with
- * -fexperimental-late-parse-attributes, as LOCK_NAMES says; clang 14 only knows that there is one.
- */
+/* Guarded by a lock in the same structure. clang 19 finds that lock, with
+ * -fexperimental-late-parse-attributes and LOCK_NAMES; clang 14 only knows that there is one. */
 #if LOCK_NAMES
 #define GUARDED_BY(lock) LOCK_ATTRIBUTE(guarded_by(&lock))
 #else

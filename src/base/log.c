@@ -32,16 +32,16 @@ bool log_writes(enum log_level level)
     return level <= log_up_to;
 }
 
-/* How many bytes the character takes that begins here; 0 when it must not be written as it is: one
- * that steers a terminal, or none at all. */
+/* The bytes of the character that begins here; 0 when it must not be written as it is: it controls
+ * a terminal, or is no character. */
 static size_t character(const char *at)
 {
     const unsigned char *bytes = (const unsigned char *)at;
     if (bytes[0] < 0x80)
         return char_is_printable(*at) ? 1 : 0;
     size_t size = bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    bool steers = bytes[0] == 0xc2 && bytes[1] < 0xa0;
-    return !steers && strnlen(at, size) == size && utf8_valid(bytes, size) ? size : 0;
+    bool controls = bytes[0] == 0xc2 && bytes[1] < 0xa0;
+    return !controls && strnlen(at, size) == size && utf8_valid(bytes, size) ? size : 0;
 }
 
 static char *escape(const char *message, char out[ESCAPED_MAX_BYTES])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines on standard error: an event a line, written with one write(2). Any thread; errno is
- * kept. What could steer a terminal, or is not UTF-8, is written as \xNN, in JSON as an escape of
- * that. What clients sent goes through text_printable() first, so that nothing in it can pass for
- * words of ours. */
+/* Log lines on standard error, one line an event, written by one write(2). Any thread; errno is
+ * kept. Bytes that could control a terminal, or are not UTF-8, are escaped: as \xNN in text, as
+ * \u00NN in JSON. Texts of clients must go through text_printable() first, so that nothing in them
+ * can pass for words of jobd. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@ enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMATS };
 extern const char *const log_level_names[LOG_LEVELS + 1];   /* NULL at the end */
 extern const char *const log_format_names[LOG_FORMATS + 1]; /* NULL at the end */
 
-/* Before the first other thread. Text at `info` until then. */
+/* Before there is another thread. Until then: text, up to `info`. */
 void log_setup(enum log_format format, enum log_level level);
 
 /* Are lines of this level written? */

@@ -4,8 +4,8 @@
  * all who compute it, at any time and on any machine with the same time zone data, find the same.
  *
  * With `every` the instants are the multiples of the duration since 1970-01-01T00:00:00Z: they do
- * not depend on when it was said. `5m` is at 0, 5, 10 minutes past each hour, `7d` at 0:00 UTC on
- * Thursdays.
+ * not depend on when the plan was made. `5m` is at 0, 5, 10 minutes past each hour, `7d` at 0:00
+ * UTC on Thursdays.
  *
  * With cron (cron.h) an instant is when the clock of the zone shows a minute of the expression, and
  * the clock may be turned:
@@ -37,8 +37,8 @@
 #define PLAN_EVERY_MIN_US INT64_C(1000000)
 #define PLAN_EVERY_MAX_US (INT64_C(366) * 86400 * 1000000)
 
-/* As far as a search goes: `0 0 31 2 *` is never, and so is what would first be after this. No day
- * of the calendar that ever comes takes longer: a certain weekday on February 29 takes 40 years. */
+/* How far a search goes: `0 0 31 2 *` is never, and so is anything that would first come after
+ * this. No day that ever comes takes longer: February 29 on a certain weekday takes 40 years. */
 #define PLAN_HORIZON_S (INT64_C(100) * 366 * 86400)
 
 struct plan {
@@ -58,8 +58,8 @@ __attribute__((warn_unused_result)) int plan_cron(struct plan *plan, const char 
 __attribute__((warn_unused_result)) int plan_every(struct plan *plan, const char *every,
                                                    struct problem *problem);
 
-/* One of the two: with `every` NULL the first, `tz` NULL being UTC; with `cron` NULL the second,
- * which has no `tz`. As above. */
+/* One of the two: plan_cron() with `every` NULL, where `tz` NULL is UTC; plan_every() with `cron`
+ * and `tz` NULL. */
 __attribute__((warn_unused_result)) int plan_read(struct plan *plan, const char *cron,
                                                   const char *tz, const char *every,
                                                   struct problem *problem);
@@ -71,8 +71,8 @@ void plan_release(struct plan *plan);
  * to the horizon when there is none. */
 int64_t plan_next(const struct plan *plan, int64_t after_us);
 
-/* What has been missed: the instants behind after_us, until_us among them. No further back than the
- * horizon from until_us, which bounds the work as above. */
+/* In what follows, the instants after after_us, up to and including until_us; no further back from
+ * until_us than the horizon, which bounds the work as above. */
 
 /* The last of them, or PLAN_NEVER. */
 int64_t plan_last(const struct plan *plan, int64_t after_us, int64_t until_us);
@@ -80,6 +80,6 @@ int64_t plan_last(const struct plan *plan, int64_t after_us, int64_t until_us);
 /* How many. */
 uint64_t plan_count(const struct plan *plan, int64_t after_us, int64_t until_us);
 
-/* The last `max` of them, in order; how many they are. */
+/* The last `max` of them, in order. Returns how many. */
 size_t plan_list(const struct plan *plan, int64_t after_us, int64_t until_us, int64_t *instants,
                  size_t max);

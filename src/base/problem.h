@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What went wrong, in one line for a person: which place, what is allowed, the way out. Made where
- * it is found, passed up by whoever called, printed by the process alone. */
+/* What went wrong, in one line for a person: the place, what is allowed, the way out. It is made
+ * where it is found and passed up; only client/, server/ and main.c print it. */
 #pragma once
 
 #include <stdbool.h>

@@ -4,7 +4,7 @@
 #define SECOND_US 1e6
 #define WINDOW_US (10 * SECOND_US)
 
-/* How much of a mean a sample makes up: as much as it is long. */
+/* The weight of a sample in the mean: by its length. */
 static double share(double mean_us, double sample_us)
 {
     double remembered_us = 2 * mean_us < 5 * SECOND_US ? 2 * mean_us : 5 * SECOND_US;
@@ -16,7 +16,7 @@ static double distance(double a, double b)
     return a > b ? a - b : b - a;
 }
 
-/* Two threads may read the clock in one order and come in the other. */
+/* Two threads may read the clock in one order and get here in the other. */
 static double passed_us(int64_t from_us, int64_t to_us)
 {
     return to_us > from_us ? (double)(to_us - from_us) : 0;

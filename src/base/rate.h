@@ -4,10 +4,10 @@
  *     takes   | | |               | | |               | | |       three workers in step
  *     gaps     0 0        G        0 0        G        0 0
  *
- * Takes a second are counted over some ten seconds, or sixteen takes. But whoever meets a full
- * queue does so in a long gap, not in one of those between workers in step: so a gap weighs as much
- * as it is long, and the next take is expected when the gap that has begun is as long as such gaps
- * are. Old ones are forgotten after some two such gaps, five seconds at most. */
+ * Takes per second are counted over some ten seconds, or sixteen takes. But a client that meets a
+ * full queue does so in a long gap, not in one of those between workers in step: so each gap is
+ * weighed by its length, and the next take is expected when the gap that has begun is as long as
+ * their mean. Old gaps are forgotten after about two such gaps, at most five seconds. */
 #pragma once
 
 #include <stdbool.h>

@@ -14,16 +14,17 @@ enum {
 };
 
 /* What everybody on this machine may do with a file of this mode: "read" or "change"; NULL:
- * neither. Its group is one that somebody chose: so does Kubernetes hand secrets over. */
+ * neither. Its group may do both: somebody chose that group, and Kubernetes hands out secrets this
+ * way. */
 static inline const char *secret_exposed(unsigned mode)
 {
     return (mode & S_IROTH) != 0 ? "read" : (mode & S_IWOTH) != 0 ? "change" : NULL;
 }
 
-/* A file that is one text, without blanks and line ends around it. False: `problem` names the file,
- * and nothing of what it holds. Blocks on the file; not on one that is a pipe without a writer. The
- * caller overwrites the text when it is done with it. */
+/* Reads a file that holds one text, and leaves out the blanks and line ends around it. False:
+ * `problem` names the file, but nothing of what it holds. Blocks on the file, but not on a pipe
+ * without a writer. The caller must overwrite the text after use. */
 bool secret_read(const char *path, char text[SECRET_SIZE], struct problem *problem);
 
-/* Logs it when others can read or change this file. */
+/* Logs a warning when everybody can read or change this file. */
 void secret_warn(const char *path);

@@ -117,7 +117,7 @@ bool text_to_size(const char *text, uint64_t *bytes)
     return true;
 }
 
-/* The last ones; printf() would take a microsecond for a whole date. */
+/* The last `count` digits of the value. printf() would take a microsecond for a date. */
 static void put_digits(char *out, int count, int value)
 {
     while (count-- > 0) {

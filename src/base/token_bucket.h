@@ -24,14 +24,14 @@ struct token_bucket {
 };
 
 void token_bucket_fill(struct token_bucket *bucket, struct token_rate rate, int64_t now_us);
-/* Is there one? */
+/* Is there a token? */
 bool token_bucket_has(const struct token_bucket *bucket, struct token_rate rate, int64_t now_us);
 bool token_bucket_is_full(const struct token_bucket *bucket, struct token_rate rate,
                           int64_t now_us);
-/* Takes one. Without one it is empty after that. */
+/* Takes a token; a bucket that has less than one is then empty. */
 void token_bucket_take(struct token_bucket *bucket, struct token_rate rate, int64_t now_us);
-/* The first moment, now or later, at which so many starts have been possible, if each is made as
- * soon as it is; INT64_MAX: too far away to say. */
+/* The first moment, now or later, by which this many starts are possible, if each is made as soon
+ * as it can be; INT64_MAX: too far away to say. */
 int64_t token_bucket_when(const struct token_bucket *bucket, struct token_rate rate, int64_t now_us,
                           uint64_t starts);
 /* The first moment at which it is full, if nothing is taken. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which addresses of web services are taken, and of sockets. */
+/* URLs of web services, and addresses of unix sockets. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,14 +8,14 @@
 /* http:// or https:// and a host in printable ASCII, without user, password or fragment. */
 bool url_ok(const char *url);
 
-/* The host as libcurl connects to it, of IPv6 in brackets, and the port, its scheme's own where it
- * names none. False when it is no URL, names a user, or one of the texts takes as many bytes as
- * there are for it, or more. */
+/* The host as libcurl connects to it, an IPv6 address in brackets, and the port, which is its
+ * scheme's own where the URL names none. False when it is not a URL, names a user, or one of the
+ * texts does not fit. */
 bool url_authority(const char *url, char *host, size_t host_size, char *port, size_t port_size);
 
 /* The path in `unix:PATH`, the address of a socket; NULL: it is none. */
 const char *url_unix_path(const char *address);
 
-/* Such a URL, whether or not its scheme is built in, without path and query, and with a port only
- * when it is not its scheme's own. */
+/* Is it an origin as browsers send it: a URL that url_ok() would accept, whether or not TLS is
+ * built in, without path and query, and with a port only when it is not its scheme's own? */
 bool origin_ok(const char *origin);

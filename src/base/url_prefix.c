@@ -30,20 +30,12 @@ static bool good_bytes(const char *text)
     return true;
 }
 
-static int digit_of(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *at = c != '\0' ? strchr(digits, char_lower(c)) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
-}
-
 /* ---- the path */
 
 /* May this byte stand behind a percent sign? */
 static bool may_be_encoded(int byte)
 {
-    return byte > ' ' - 1 && byte != 0x7f && byte != '.' && byte != '/' && byte != '\\' &&
-           byte != '%';
+    return byte >= ' ' && byte != 0x7f && byte != '.' && byte != '/' && byte != '\\' && byte != '%';
 }
 
 static bool is_unreserved(int byte)
@@ -61,8 +53,8 @@ static bool copy_path(const char *from, size_t size, char *to)
             *to++ = *from;
             continue;
         }
-        int high = end - from > 2 ? digit_of(from[1]) : -1;
-        int low = high >= 0 ? digit_of(from[2]) : -1, byte = 16 * high + low;
+        int high = end - from > 2 ? char_hex(from[1]) : -1;
+        int low = high >= 0 ? char_hex(from[2]) : -1, byte = 16 * high + low;
         if (low < 0 || !may_be_encoded(byte))
             return false;
         from += 2;

@@ -10,11 +10,11 @@
  *               /hooksevil; a prefix that ends with / allows what is below it alone
  *     query     any
  *
- * Refused in both is whatever is read differently by different programs: user names and passwords,
- * fragments, backslashes, blanks, control characters, what is not ASCII, percent signs in the
- * host, hosts that end in a number and are no address, segments . and .. (also with a ; behind),
- * and percent-encoded dots, slashes, backslashes, percent signs and control characters in the path.
- */
+ * Both are refused if they have anything that programs read differently: user names and passwords,
+ * fragments, backslashes, blanks, control characters, bytes that are not ASCII, percent signs in
+ * the host, hosts that end in a number and are no address, segments . and .. (also with a ;
+ * behind), and percent-encoded dots, slashes, backslashes, percent signs and control characters in
+ * the path. */
 #pragma once
 
 #include <stdbool.h>

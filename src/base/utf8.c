@@ -26,7 +26,7 @@ static const struct utf8 *utf8_of(unsigned char first)
     return NULL;
 }
 
-/* So many of the bytes are as that character has them. */
+/* How many of the bytes are as such a character has them. */
 static size_t matching(const struct utf8 *of, const unsigned char *at, size_t size)
 {
     size_t good = 1;

@@ -114,8 +114,8 @@ static bool read_footer(const unsigned char *bytes, size_t size, struct zone *zo
     return length == 0 || zone_rule_parse(text, &zone->rule);
 }
 
-/* From version 2 on a second block follows, with longer times, and a footer; the first is for those
- * who know no better. */
+/* From version 2 on, a second block with longer times follows, and a footer; the first block is for
+ * programs that only know version 1. */
 static bool find_block(const unsigned char *bytes, size_t size, struct block *block,
                        const unsigned char **footer)
 {

@@ -9,8 +9,8 @@
  * A zone is read once and never changes: any number of threads may share it, without a lock. Only
  * zone_open() does I/O. A file of the system's is 4 KiB large at most, and so is its zone.
  *
- * UTC and Etc/UTC need no file. Where no data is installed, as in an image that holds nothing else,
- * no other zone is known: the image takes /usr/share/zoneinfo along. */
+ * UTC and Etc/UTC need no file. Where no data is installed, as in a container image that holds jobd
+ * alone, no other zone is known, unless the image has /usr/share/zoneinfo too. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,7 +34,7 @@ enum { ZONE_NAME_MAX = 64, ZONE_FILE_MAX = 65536 }; /* bytes */
 __attribute__((warn_unused_result)) int zone_open(struct zone **zone, const char *name,
                                                   struct problem *problem);
 
-/* The same of a file's bytes. */
+/* The same from the bytes of a file. */
 __attribute__((warn_unused_result)) int zone_parse(struct zone **zone, const unsigned char *bytes,
                                                    size_t size, struct problem *problem);
 

@@ -120,7 +120,7 @@ static int64_t day_of(const struct zone_day *day, int64_t year)
     return month + (wanted < calendar_month_days(year, day->month) ? wanted : wanted - 7);
 }
 
-/* Where summer time begins when it ends it lasts all year; so the end is put in first. */
+/* Summer time that begins when it ends lasts all year: so the end is entered first. */
 static int insert(struct zone_change *changes, int count, struct zone_change change)
 {
     int i = count;

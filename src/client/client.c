@@ -12,8 +12,6 @@
 #include "server/option_help.h"
 #include "server/option_variables.h"
 
-enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
-
 static void help(const struct client_command *command)
 {
     printf("Usage: jobd %s %s\n%s", command->name, command->synopsis, command->about);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* jobd as a client of another jobd, when its first argument names such a command. */
+/* jobd as a client of another jobd: `jobd work`, `jobd top`. */
 #pragma once
 
-/* The exit status, or -1: no command of a client is asked for. Blocks until it is done; in the main
- * thread, before any other. */
+/* Runs the command that the first argument names: the exit status; -1: it names none. Blocks until
+ * the command is done. In the main thread, before there is any other. */
 int client_main(int argc, char **argv);

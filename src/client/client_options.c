@@ -20,10 +20,10 @@
 #define DAY    (86400 * SECOND)
 #define GIB    (UINT64_C(1) << 30)
 
-/* ---- kinds of values that the server has not */
+/* ---- kinds of values that the server does not have */
 
-/* One of a list that grows: such an option may be given several times, and its variable has several
- * with blanks between them. */
+/* Adds to a list that grows: the option may be given several times, and its variable may hold
+ * several URLs with blanks between them. */
 static bool add_url(char ***list, const char *url)
 {
     size_t len = 0;
@@ -117,11 +117,9 @@ static const struct option_type type_worker = {.size = sizeof(char *),
             .help =                                                                                \
                 "the server: http://HOST:PORT, https://HOST:PORT or unix:PATH; may be repeated",   \
             .more = "The server, as http://HOST:PORT, https://HOST:PORT or unix:PATH; a URL may "  \
-                    "have the "                                                                    \
-                    "path of a proxy. Given several times, they are servers that share their "     \
-                    "jobs: when "                                                                  \
-                    "one does not answer the next is asked. In the variable blanks stand between " \
-                    "them."                                                                        \
+                    "have a path, for a server behind a proxy. May be given several times, for "   \
+                    "servers that share their jobs: when one does not answer the next is asked. "  \
+                    "In the variable they are separated by blanks."                                \
     }
 #define TOKEN_FILE                                                                                 \
     {                                                                                              \
@@ -142,7 +140,8 @@ static const struct option_type type_worker = {.size = sizeof(char *),
 #define HELP_ROW                                                                                   \
     {                                                                                              \
         "help", .letter = 'h', .type = &type_action, .action = ACTION_HELP,                        \
-                .help = "print this help and exit"                                                 \
+                .help = "print this help and exit",                                                \
+                .more = "Print a summary of the options and exit."                                 \
     }
 
 static const struct option_spec work_table[] = {
@@ -152,8 +151,8 @@ static const struct option_spec work_table[] = {
     {"queue", .letter = 'q', .type = &type_queues, FIELD(queues), .argument = "NAMES",
      .unset = "default", .heading = "Work",
      .help = "take jobs of these queues, a,b,c: the first that has one",
-     .more = "Take jobs of these queues, at most 16 names with commas between them: of the first "
-             "one that has any."},
+     .more = "Take jobs of these queues, at most 16 names separated by commas, each job from the "
+             "first one that has any."},
     {"workers", .letter = 'n', .type = &type_number, FIELD(workers), .min = 1,
      .max = CLIENT_WORKERS_MAX, .argument = "N", .default_value = "1",
      .help = "how many commands run at a time",
@@ -164,7 +163,7 @@ static const struct option_spec work_table[] = {
     {"lease", .type = &type_duration, FIELD(lease_us), .min = SECOND, .max = 7 * DAY,
      .argument = "TIME", .default_value = "60s",
      .help = "how soon a job runs elsewhere when this worker has died",
-     .more = "How long the server waits for a word of this worker before it gives the job to "
+     .more = "How long the server waits to hear from this worker before it gives the job to "
              "another one. While the command runs the lease is extended."},
     {"kill-after", .type = &type_duration, FIELD(kill_after_us), .max = DAY, .argument = "TIME",
      .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
@@ -192,7 +191,7 @@ static const struct option_spec top_table[] = {
     CA,
     {"every", .type = &type_duration, FIELD(every_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "1s", .heading = "Other",
-     .help = "time between two looks"},
+     .help = "time between two updates"},
     HELP_ROW,
 };
 
@@ -207,7 +206,7 @@ static const struct client_command work = {
 static const struct client_command top = {
     .name = "top",
     .synopsis = "[options]",
-    .about = "Show the queues of a jobd as they live, in a terminal; else one picture of them.\n",
+    .about = "Show the queues of a jobd in a terminal, kept up to date; else print them once.\n",
     .specs = top_table,
     .len = sizeof top_table / sizeof top_table[0],
 };

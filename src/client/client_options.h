@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of `jobd work` and `jobd top`: each stands once, in a table like the server's
- * (server/option_types.h), from which come the command line, the variables, and the help. */
+/* The options of `jobd work` and `jobd top`. Each is one row of a table like the server's
+ * (server/option_types.h), from which the command line, the variables and the help are made. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +12,12 @@
 struct option_spec;
 
 enum { CLIENT_WORKERS_MAX = 256 };
+
+/* What a client exits with, when it has not succeeded. */
+enum {
+    EXIT_FAILED = 1, /* the server did not answer, or refused, or an end could not be reported */
+    EXIT_WRONG = 2   /* the user's mistake: nothing was started */
+};
 
 struct client_options {
     bool help;
@@ -39,8 +45,8 @@ struct client_command {
 /* NULL at the end. */
 extern const struct client_command *const client_commands[];
 
-/* `words` are those behind the command's name. False: `problem` says what is wrong, where, and what
- * is allowed, and nothing needs releasing. */
+/* `words` are the arguments behind the command's name, NULL at the end. False: `problem` says what
+ * is wrong, where, and what is allowed, and nothing needs to be released. */
 bool client_options_read(struct client_options *options, const struct client_command *command,
                          char **words, struct problem *problem);
 void client_options_release(const struct client_command *command, struct client_options *options);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "base/verify.h"
 #include "client/backoff.h"
 #include "jobd/queue.h"
 
@@ -21,13 +22,13 @@ enum {
     PIECE_LEAST_BYTES = 512 /* a server that does not take this gets none */
 };
 
-#define LOOK_US    (2 * CLOCK_SECOND_US)  /* between two looks whether the lease is still ours */
+#define LOOK_US    (2 * CLOCK_SECOND_US)  /* how often it asks whether the lease is still ours */
 #define PIECES_US  (CLOCK_SECOND_US / 10) /* between two pieces */
 #define REQUEST_US (10 * CLOCK_SECOND_US)
-#define EXTENDS    3 /* times in a lease's time */
+#define EXTENDS    3 /* how often a lease is extended in its time */
 
 struct keeper {
-    struct remote_line *line;
+    struct remote_client *client;
     int64_t lease_us;
     size_t output_max; /* the most that is sent */
     int wake, stop;    /* events: something to do; the command is to end */
@@ -72,9 +73,7 @@ void keeper_output(void *context, const void *bytes, size_t size)
     size_t left = keeper->said_max - keeper->len;
     if (size > left)
         size = left;
-    /* What there is no memory for at this moment is not sent live: nor is what follows, as it would
-     * not fit.
-     */
+    /* When there is no memory for this piece, no later one is sent either: there would be a gap. */
     if (size == 0 || !grow_locked(keeper, keeper->len + size)) {
         keeper->said_max = keeper->len;
     } else {
@@ -94,7 +93,7 @@ static bool is_text(const unsigned char *bytes, size_t size)
     return false;
 }
 
-/* What comes next; NULL: nothing, or no memory. */
+/* The next thing to send; NULL: nothing, or memory is short. */
 static struct jobd_blob *next_piece(struct keeper *keeper)
 {
     struct jobd_blob *piece = NULL;
@@ -114,7 +113,7 @@ static struct jobd_blob *next_piece(struct keeper *keeper)
 
 /* ---- requests */
 
-/* True: it was done. Whatever the server says of itself, and not of the lease, is temporary. */
+/* True: it was done. An error that is about the server, not about the lease, is temporary. */
 static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *payload,
                 struct http_answer *answer)
 {
@@ -122,7 +121,7 @@ static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *paylo
     snprintf(path, sizeof path, "%s%s", keeper->lease, what);
     const struct remote_request request = {
         .path = path, .payload = payload, .timeout_us = REQUEST_US, .stop_fd = -1};
-    enum remote_end end = remote_ask(keeper->line, &request, answer);
+    enum remote_end end = remote_ask(keeper->client, &request, answer);
     bool answered = end == REMOTE_ANSWERED;
     if (answered && (answer->status == 409 || answer->status == 404)) {
         keeper->lost = true;
@@ -137,7 +136,7 @@ static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *paylo
     return false;
 }
 
-/* Later, then. */
+/* Tries again later. */
 static int64_t later(struct keeper *keeper, const struct http_answer *answer)
 {
     return clock_after_us(backoff_next(&keeper->backoff, answer->wait_for_s * CLOCK_SECOND_US));
@@ -153,7 +152,7 @@ static void extend(struct keeper *keeper)
                             : later(keeper, &answer);
 }
 
-/* Nothing is said, but it is heard whether the lease is good. */
+/* Appends nothing: the answer says whether the lease is still good. */
 static void look(struct keeper *keeper)
 {
     struct http_answer answer;
@@ -170,7 +169,7 @@ static void send_piece(struct keeper *keeper, struct jobd_blob *piece)
     if (sent) {
         keeper->sent += piece->size;
         keeper->enough =
-            remote_field(keeper->line, "Jobd-Output-Truncated", truncated, sizeof truncated);
+            remote_field(keeper->client, "Jobd-Output-Truncated", truncated, sizeof truncated);
     } else if (answer.status == 413) {
         keeper->piece /= 2;
         keeper->enough = keeper->piece < PIECE_LEAST_BYTES;
@@ -239,7 +238,7 @@ void keeper_send_rest(struct keeper *keeper)
 
 /* ---- from outside */
 
-struct keeper *keeper_new(struct remote_line *line, int64_t lease_us, size_t output_max_bytes)
+struct keeper *keeper_new(struct remote_client *client, int64_t lease_us, size_t output_max_bytes)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
     if (keeper == NULL)
@@ -248,7 +247,7 @@ struct keeper *keeper_new(struct remote_line *line, int64_t lease_us, size_t out
         free(keeper);
         return NULL;
     }
-    keeper->line = line;
+    keeper->client = client;
     keeper->lease_us = lease_us;
     keeper->output_max = output_max_bytes;
     keeper->wake = event_new();
@@ -291,7 +290,7 @@ int keeper_begin(struct keeper *keeper, const char *lease)
     backoff_reset(&keeper->backoff);
     keeper->extend_us = clock_after_us(keeper->lease_us / EXTENDS);
     keeper->look_us = clock_after_us(LOOK_US);
-    keeper->send_us = clock_after_us(PIECES_US); /* what ends sooner says all at once */
+    keeper->send_us = clock_after_us(PIECES_US); /* a shorter command's output is sent at its end */
     return thread_start(&keeper->thread, keep, keeper);
 }
 
@@ -306,7 +305,7 @@ bool keeper_end(struct keeper *keeper)
     keeper->ended = true;
     mutex_unlock(&keeper->lock);
     event_set(keeper->wake);
-    pthread_join(keeper->thread, NULL);
+    verify(pthread_join(keeper->thread, NULL) == 0);
     return !keeper->lost;
 }
 

@@ -29,12 +29,12 @@ struct remote {
     char authorization[FIELD_SIZE] GUARDED_BY(lock); /* a whole field, "": none */
 };
 
-struct remote_line {
+struct remote_client {
     struct remote *remote;
-    struct http_client *client; /* NULL: to be made anew */
+    struct http_client *http; /* NULL: to be made anew */
     size_t keep_bytes;
     int64_t hear_us;
-    bool gets;
+    bool uses_get;
     char token[FIELD_SIZE]; /* of the last request, as it was sent */
 };
 
@@ -59,23 +59,24 @@ bool remote_reload(struct remote *remote, struct problem *problem)
     return good;
 }
 
-static void take_token(struct remote_line *line)
+static void take_token(struct remote_client *client)
 {
-    struct remote *remote = line->remote;
+    struct remote *remote = client->remote;
     mutex_lock(&remote->lock);
-    snprintf(line->token, FIELD_SIZE, "%s", remote->authorization);
+    snprintf(client->token, FIELD_SIZE, "%s", remote->authorization);
     mutex_unlock(&remote->lock);
 }
 
-/* Is it another one now? */
-static bool token_changed(struct remote_line *line)
+/* Reads the token again: is it another one now? */
+static bool token_changed(struct remote_client *client)
 {
     struct problem problem;
     char before[FIELD_SIZE];
-    snprintf(before, FIELD_SIZE, "%s", line->token);
-    bool changed = line->remote->config.token_file != NULL && remote_reload(line->remote, &problem);
-    take_token(line);
-    changed = changed && strcmp(before, line->token) != 0;
+    snprintf(before, FIELD_SIZE, "%s", client->token);
+    bool changed =
+        client->remote->config.token_file != NULL && remote_reload(client->remote, &problem);
+    take_token(client);
+    changed = changed && strcmp(before, client->token) != 0;
     explicit_bzero(before, sizeof before);
     return changed;
 }
@@ -139,78 +140,82 @@ const char *remote_name(const struct remote *remote)
     return remote->name;
 }
 
-struct remote_line *remote_line_new(struct remote *remote, size_t keep_bytes, bool gets)
+struct remote_client *remote_client_new(struct remote *remote, size_t keep_bytes)
 {
-    struct remote_line *line = calloc(1, sizeof *line);
-    if (line != NULL)
-        *line = (struct remote_line){.remote = remote, .keep_bytes = keep_bytes, .gets = gets};
-    return line;
+    struct remote_client *client = calloc(1, sizeof *client);
+    if (client != NULL)
+        *client = (struct remote_client){.remote = remote, .keep_bytes = keep_bytes};
+    return client;
 }
 
-void remote_line_free(struct remote_line *line)
+void remote_client_free(struct remote_client *client)
 {
-    if (line != NULL && line->client != NULL)
-        http_client_free(line->client);
-    if (line != NULL)
-        explicit_bzero(line->token, sizeof line->token);
-    free(line);
+    if (client != NULL && client->http != NULL)
+        http_client_free(client->http);
+    if (client != NULL)
+        explicit_bzero(client->token, sizeof client->token);
+    free(client);
 }
 
-void remote_line_hear_out(struct remote_line *line, int64_t us)
+void remote_client_use_get(struct remote_client *client)
 {
-    line->hear_us = us;
+    client->uses_get = true;
+}
+
+void remote_client_hear_out(struct remote_client *client, int64_t us)
+{
+    client->hear_us = us;
 }
 
 /* ---- a request */
 
-/* The last request is forgotten; false when it is told to stop before that can be, or memory is
- * short. */
-static bool ready(struct remote_line *line, const struct http_target *target, int stop_fd)
+/* Forgets the last request; false when told to stop before that is possible, or memory is short. */
+static bool ready(struct remote_client *client, const struct http_target *target, int stop_fd)
 {
     struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
-    while (line->client != NULL && !http_client_reset(line->client))
+    while (client->http != NULL && !http_client_reset(client->http))
         if (poll(&stop, 1, LOOKUP_MS) > 0)
             return false;
-    if (line->client != NULL)
-        return http_client_aim(line->client, target);
-    line->client = http_client_new(target, line->keep_bytes);
-    if (line->client == NULL)
+    if (client->http != NULL)
+        return http_client_aim(client->http, target);
+    client->http = http_client_new(target, client->keep_bytes);
+    if (client->http == NULL)
         return false;
-    http_client_hear_out(line->client, line->hear_us);
-    return !line->gets || http_client_gets(line->client);
+    http_client_hear_out(client->http, client->hear_us);
+    return !client->uses_get || http_client_use_get(client->http);
 }
 
-static bool add_fields(struct remote_line *line, const struct remote_request *request)
+static bool add_fields(struct remote_client *client, const struct remote_request *request)
 {
     const struct jobd_blob *payload = request->payload;
-    /* What libcurl would say of a body without a type is not true. */
+    /* The type that libcurl would give a body without one is not its type. */
     bool typed = payload != NULL && payload->type[0] != '\0';
-    if (payload != NULL && !typed && !http_client_line(line->client, "Content-Type:"))
+    if (payload != NULL && !typed && !http_client_field_line(client->http, "Content-Type:"))
         return false;
-    return (!typed || http_client_field(line->client, "Content-Type", payload->type)) &&
+    return (!typed || http_client_field(client->http, "Content-Type", payload->type)) &&
            (request->accept == NULL ||
-            http_client_field(line->client, "Accept", request->accept)) &&
-           (line->token[0] == '\0' || http_client_line(line->client, line->token));
+            http_client_field(client->http, "Accept", request->accept)) &&
+           (client->token[0] == '\0' || http_client_field_line(client->http, client->token));
 }
 
-static enum http_end ask_one(struct remote_line *line, unsigned which,
+static enum http_end ask_one(struct remote_client *client, unsigned which,
                              const struct remote_request *request, struct http_answer *answer)
 {
-    struct http_target target = {.ca = line->remote->config.ca};
-    char *url = server_url_make(line->remote->config.urls[which], request->path, &target.socket);
+    struct http_target target = {.ca = client->remote->config.ca};
+    char *url = server_url_make(client->remote->config.urls[which], request->path, &target.socket);
     enum http_end end = HTTP_BROKEN;
     *answer = (struct http_answer){.reason = "out of memory", .type = ""};
     target.url = url;
-    if (url != NULL && ready(line, &target, request->stop_fd) && add_fields(line, request))
-        end = http_client_post(line->client, request->payload, request->timeout_us,
+    if (url != NULL && ready(client, &target, request->stop_fd) && add_fields(client, request))
+        end = http_client_post(client->http, request->payload, request->timeout_us,
                                request->stop_fd, answer);
     free(url);
     if (end == HTTP_LATE)
         answer->reason = answer->asked ? "no answer in time" : "no connection in time";
-    if (end == HTTP_BROKEN && line->client != NULL) {
+    if (end == HTTP_BROKEN && client->http != NULL) {
         answer->reason = "out of memory"; /* the answer goes with the client */
-        http_client_free(line->client);
-        line->client = NULL;
+        http_client_free(client->http);
+        client->http = NULL;
     }
     return end;
 }
@@ -233,7 +238,7 @@ static void say_away(struct remote *remote, const struct http_answer *answer)
     if (atomic_exchange(&remote->away, true))
         return;
     remote_said(answer, said);
-    log_warn("%s: %s; trying again and again", remote->name, said);
+    log_warn("%s: %s; retrying", remote->name, said);
 }
 
 static void say_back(struct remote *remote, unsigned which)
@@ -242,18 +247,18 @@ static void say_back(struct remote *remote, unsigned which)
         log_info("%s is back", remote->config.urls[which]);
 }
 
-enum remote_end remote_ask(struct remote_line *line, const struct remote_request *request,
+enum remote_end remote_ask(struct remote_client *client, const struct remote_request *request,
                            struct http_answer *answer)
 {
-    struct remote *remote = line->remote;
+    struct remote *remote = client->remote;
     bool again = false;
-    take_token(line);
+    take_token(client);
     for (unsigned tried = 0; tried < remote->len;) {
         unsigned which = atomic_load(&remote->current);
-        enum http_end end = ask_one(line, which, request, answer);
+        enum http_end end = ask_one(client, which, request, answer);
         if (end == HTTP_STOPPED || (cannot_now(answer) && stopped(request->stop_fd)))
             return REMOTE_STOPPED;
-        if (!cannot_now(answer) && answer->status == 401 && !again && token_changed(line)) {
+        if (!cannot_now(answer) && answer->status == 401 && !again && token_changed(client)) {
             again = true;
             continue;
         }
@@ -269,9 +274,9 @@ enum remote_end remote_ask(struct remote_line *line, const struct remote_request
     return REMOTE_AWAY;
 }
 
-bool remote_field(struct remote_line *line, const char *name, char *out, size_t size)
+bool remote_field(struct remote_client *client, const char *name, char *out, size_t size)
 {
-    return line->client != NULL && http_client_answer_field(line->client, name, out, size);
+    return client->http != NULL && http_client_answer_field(client->http, name, out, size);
 }
 
 void remote_said(const struct http_answer *answer, char said[REMOTE_SAID_SIZE])

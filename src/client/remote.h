@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The jobd elsewhere: one, or any of several that share their jobs. Whoever asks does so over a
- * line of his own; that one of them does not answer is found once for all lines, which then ask the
- * next. */
+/* The jobd elsewhere: one server, or any of several that share their jobs. Each thread asks it with
+ * a client of its own. When a server does not answer one of them, all clients turn to the next. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +12,7 @@
 
 enum { REMOTES_MAX = 16 };
 
-/* All borrowed as long as it is open. */
+/* All of it is borrowed until remote_free(). */
 struct remote_config {
     char *const *urls; /* http://, https:// or unix:PATH; NULL at the end, REMOTES_MAX at most */
     const char *ca;    /* see struct http_target */
@@ -25,22 +24,23 @@ struct remote;
 /* Reads the token, and connects to nothing yet. False: `problem` says what is wrong. */
 bool remote_open(struct remote **remote, const struct remote_config *config,
                  struct problem *problem);
-/* No line may be left. Takes NULL. */
+/* No client may be left. Takes NULL. */
 void remote_free(struct remote *remote);
-/* Reads the token again; with false the one of before stays. Any thread. */
+/* Reads the token again; on false the former one stays. Any thread; blocks on the file. */
 bool remote_reload(struct remote *remote, struct problem *problem);
 
 /* For people: the URLs with blanks between them. Borrowed. */
 const char *remote_name(const struct remote *remote);
 
-struct remote_line;
+struct remote_client;
 
-/* For one thread at a time; GETs in place of POSTs where `gets`. Keeps so much of an answer's body.
- * NULL when memory is short. */
-struct remote_line *remote_line_new(struct remote *remote, size_t keep_bytes, bool gets);
-void remote_line_free(struct remote_line *line); /* takes NULL */
-/* See http_client_hear_out(). */
-void remote_line_hear_out(struct remote_line *line, int64_t us);
+/* For one thread at a time. Keeps at most keep_bytes of an answer's body. NULL when memory is
+ * short. */
+struct remote_client *remote_client_new(struct remote *remote, size_t keep_bytes);
+void remote_client_free(struct remote_client *client); /* takes NULL */
+/* Before its first request: see http_client_use_get() and http_client_hear_out(). */
+void remote_client_use_get(struct remote_client *client);
+void remote_client_hear_out(struct remote_client *client, int64_t us);
 
 struct remote_request {
     const char *path;          /* with its query */
@@ -56,17 +56,18 @@ enum remote_end {
     REMOTE_STOPPED
 };
 
-/* Asks one after the other, each once, until one answers. A request that got no answer may have
- * been carried out. With a 401 the token is read again, and asked with where it is another one.
- * That all are away, or that one is back, is logged when it changes. The answer is valid until the
- * line's next request; with REMOTE_AWAY it is the last one's. Blocks. */
-enum remote_end remote_ask(struct remote_line *line, const struct remote_request *request,
+/* Asks the servers one after the other, each once, until one answers. A request that got no answer
+ * may have been carried out. On a 401 the token is read again; if it is another one now, the same
+ * server is asked once more. When all are away, or one is back, that is logged once. *answer is
+ * valid until the
+ * client's next request; with REMOTE_AWAY it is that of the server asked last. Blocks. */
+enum remote_end remote_ask(struct remote_client *client, const struct remote_request *request,
                            struct http_answer *answer);
 
 /* See http_client_answer_field(). */
-bool remote_field(struct remote_line *line, const char *name, char *out, size_t size);
+bool remote_field(struct remote_client *client, const char *name, char *out, size_t size);
 
-/* What an answer that is no good says, for people: `503 Service Unavailable: draining`. Nothing in
- * it steers a terminal. */
+/* What an answer that is not wanted says, for people: `503 Service Unavailable: draining`. It has
+ * no bytes that would control a terminal. */
 enum { REMOTE_SAID_SIZE = 320 };
 void remote_said(const struct http_answer *answer, char said[REMOTE_SAID_SIZE]);

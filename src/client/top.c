@@ -18,12 +18,12 @@
 
 #define ANSWER_US (5 * CLOCK_SECOND_US)
 
-enum { EXIT_FAILED = 1, EXIT_WRONG = 2, STATUS_MAX = 64 * 1024 * 1024, PLAIN_COLUMNS = 200 };
+enum { STATUS_MAX = 64 * 1024 * 1024, PLAIN_COLUMNS = 200 }; /* bytes; where there is no width */
 
 struct top {
     const struct client_options *options;
     struct remote *remote;
-    struct remote_line *line;
+    struct remote_client *client;
     cJSON *status; /* the last one; NULL: none yet */
     char notice[REMOTE_SAID_SIZE];
     struct top_view view;
@@ -39,7 +39,7 @@ static bool ask(struct top *top)
                                            .timeout_us = ANSWER_US,
                                            .stop_fd = top->signals};
     struct http_answer answer;
-    enum remote_end end = remote_ask(top->line, &request, &answer);
+    enum remote_end end = remote_ask(top->client, &request, &answer);
     if (end == REMOTE_STOPPED)
         return false;
     cJSON *status = answer.status == 200 ? cJSON_ParseWithLength(answer.bytes, answer.size) : NULL;
@@ -94,15 +94,15 @@ static void hear_key(struct top *top)
     if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q')
         top->over = true;
     else if (key == 'p')
-        view->still = !view->still;
+        view->frozen = !view->frozen;
     else if (key == 'j' && view->first + 1 < top_view_queues(top->status))
         view->first++;
     else if (key == 'k' && view->first > 0)
         view->first--;
 }
 
-/* Another program has the terminal until this one is continued. */
-static void stand_aside(struct top *top)
+/* SIGTSTP: the shell has the terminal until this process is continued. */
+static void suspend(struct top *top)
 {
     terminal_close();
     (void)kill(getpid(), SIGSTOP);
@@ -115,7 +115,7 @@ static void hear_signal(struct top *top)
     if (read(top->signals, &info, sizeof info) != sizeof info)
         return;
     if (info.ssi_signo == SIGTSTP)
-        stand_aside(top);
+        suspend(top);
     else if (info.ssi_signo != SIGWINCH) /* which is only a reason to draw again */
         top->over = true;
 }
@@ -124,14 +124,14 @@ static void live(struct top *top)
 {
     int64_t next_us = 0;
     while (!top->over) {
-        if (!top->view.still && clock_now_us() >= next_us) {
+        if (!top->view.frozen && clock_now_us() >= next_us) {
             (void)ask(top);
             next_us = clock_after_us(top->options->every_us);
         }
         draw(top);
         struct pollfd polls[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                                  {.fd = top->signals, .events = POLLIN}};
-        if (poll(polls, 2, top->view.still ? -1 : clock_ms_until(next_us)) <= 0)
+        if (poll(polls, 2, top->view.frozen ? -1 : clock_ms_until(next_us)) <= 0)
             continue;
         if (polls[1].revents != 0)
             hear_signal(top);
@@ -185,18 +185,22 @@ int top_main(const struct client_options *options)
     const struct remote_config config = {
         .urls = options->urls, .ca = options->ca, .token_file = options->token_file};
     int code = EXIT_FAILED;
-    log_setup(LOG_TEXT, LOG_ERROR); /* that the server is away stands in the picture */
+    log_setup(LOG_TEXT, LOG_ERROR); /* that the server is away is shown in the picture */
     if (!remote_open(&top.remote, &config, &problem)) {
         fprintf(stderr, "jobd top: %s\n", problem.text);
         return EXIT_WRONG;
     }
     top.view.name = remote_name(top.remote);
     top.view.notice = top.notice;
-    top.line = remote_line_new(top.remote, STATUS_MAX, true);
-    if (top.line != NULL)
+    top.client = remote_client_new(top.remote, STATUS_MAX);
+    if (top.client != NULL) {
+        remote_client_use_get(top.client);
         code = run(&top);
+    } else {
+        fprintf(stderr, "jobd top: out of memory\n");
+    }
     cJSON_Delete(top.status);
-    remote_line_free(top.line);
+    remote_client_free(top.client);
     remote_free(top.remote);
     return code;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* `jobd top`: the queues of a jobd as they live, from its /status. In a terminal they are drawn
- * again and again, and keys are heard:
+/* `jobd top`: the queues of a jobd, from its /status. In a terminal they are drawn again and again,
+ * and these keys are read:
  *
  *     q          ends it
- *     p          stands still, and goes on
+ *     p          freezes the picture, and goes on
  *     j, k       one queue down, up
  *
  * When standard output is no terminal they are printed once. */
@@ -11,6 +11,6 @@
 
 struct client_options;
 
-/* The exit status: 0; 1 when the server does not answer in the end, or refuses us; 2 when an option
- * is wrong. Blocks; in the main thread. */
+/* The exit status: 0; 1 when the server never answered, or refused; 2 when an option is wrong.
+ * Blocks. In the main thread. */
 int top_main(const struct client_options *options);

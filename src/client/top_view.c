@@ -72,7 +72,7 @@ static void put_head(FILE *out, const struct top_view *view, const cJSON *status
     put(out, view, BOLD, "jobd %s at %s, up %ldd %ld:%02ld:%02ld%s",
         string(status, "version", version, sizeof version),
         text_printable(view->name, name, sizeof name), up_s / 86400, up_s / 3600 % 24,
-        up_s / 60 % 60, up_s % 60, view->still ? ", standing still" : "");
+        up_s / 60 % 60, up_s % 60, view->frozen ? ", frozen" : "");
     put(out, view, NULL,
         "memory %s of %s, connections %.0f of %.0f, waiting requests %.0f, store %s",
         bytes(number(memory, "used"), used), bytes(number(memory, "limit"), limit),

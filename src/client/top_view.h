@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A picture of a server's /status as lines of text. What came from the server is escaped, so that
- * nothing in it steers a terminal. */
+/* A server's /status as lines of text. What came from the server is escaped, so that no byte of it
+ * controls the terminal. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,11 +9,11 @@
 #include "base/json.h"
 
 struct top_view {
-    int columns, rows; /* rows 0: all that it takes */
-    int first;         /* the queue to begin with */
-    bool colors, still;
-    const char *name;   /* of the server */
-    const char *notice; /* what is wrong, "" for nothing */
+    int columns, rows;   /* rows 0: all that it takes */
+    int first;           /* the queue to begin with */
+    bool colors, frozen; /* frozen: not asked for again, which the first line says */
+    const char *name;    /* of the server */
+    const char *notice;  /* what is wrong, "" for nothing */
     const char *line_end;
 };
 

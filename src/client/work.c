@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "base/verify.h"
 #include "client/client_options.h"
 #include "client/worker.h"
 #include "jobd/queue.h"
@@ -22,8 +23,6 @@
 #include "server/signals.h"
 
 enum {
-    EXIT_FAILED = 1,
-    EXIT_WRONG = 2,
     DESCRIPTORS_SPARE = 64,
     DESCRIPTORS_A_WORKER = 16, /* pipes of a command, two connections, events */
     PATH_SIZE = 2048
@@ -62,7 +61,7 @@ static char *make_take_path(const struct client_options *options)
     char *path;
     find_name(options, name);
     put_escaped(worker, sizeof worker, name);
-    if (asprintf(&path, "/take?wait=30s&lease=%lldms&queue=%s%s%s",
+    if (asprintf(&path, "/take?wait=%ds&lease=%lldms&queue=%s%s%s", TAKE_WAIT_S,
                  (long long)(options->lease_us / 1000), queues, name[0] != '\0' ? "&worker=" : "",
                  worker) < 0)
         return NULL;
@@ -136,14 +135,16 @@ static int serve(struct work *work, const struct signals *signals)
 {
     const struct client_options *options = work->options;
     pthread_t *threads = calloc((size_t)options->workers, sizeof *threads);
-    if (threads == NULL)
+    if (threads == NULL) {
+        log_error("out of memory");
         return EXIT_FAILED;
+    }
     log_info("jobd " JOBD_VERSION ": %llu %s for %s", (unsigned long long)options->workers,
              text_plural(options->workers, "worker", "workers"), remote_name(work->remote));
     unsigned len = start_workers(work, threads);
     attend(work, signals);
     for (unsigned i = 0; i < len; i++)
-        pthread_join(threads[i], NULL);
+        verify(pthread_join(threads[i], NULL) == 0);
     free(threads);
     log_info("stopped");
     return atomic_load(&work->code);
@@ -170,8 +171,12 @@ int work_main(const struct client_options *options)
         return wrong(&problem, EXIT_WRONG);
     work.take_path = make_take_path(options);
     int error = signals_open(&signals);
-    if (error != 0 || work.drain < 0 || work.over < 0 || work.take_path == NULL) {
-        (void)problem_set(&problem, "start: %s", strerror(error != 0 ? -error : ENOMEM));
+    if (error == 0)
+        error = work.drain < 0 ? work.drain : work.over < 0 ? work.over : 0;
+    if (error == 0 && work.take_path == NULL)
+        error = -ENOMEM;
+    if (error != 0) {
+        (void)problem_set(&problem, "start: %s", strerror(-error));
         (void)wrong(&problem, code);
     } else {
         raise_descriptors(options->workers);

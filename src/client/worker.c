@@ -15,19 +15,18 @@
 #include "client/keeper.h"
 #include "run/exec.h"
 
-#define TAKE_WAIT_S 30 /* in the path of work.c too */
 #define TAKE_US     ((TAKE_WAIT_S + 15) * CLOCK_SECOND_US)
 #define HEAR_US     CLOCK_SECOND_US /* a job that was on its way when the drain began */
 #define REPORT_US   (30 * CLOCK_SECOND_US)
 #define PAYLOAD_MAX ((size_t)1 << 30) /* as --max-body */
 
-enum { EXIT_FAILED = 1, FIELD_SIZE = 256, TRACE_SIZE = 128 };
+enum { FIELD_SIZE = 256, TRACE_SIZE = 128 };
 
 struct work_loop {
     struct work *work;
-    _Atomic uint64_t *job;    /* its own in work->jobs */
-    struct remote_line *line; /* to take and report */
-    struct remote_line *keeps;
+    _Atomic uint64_t *job;        /* its own in work->jobs */
+    struct remote_client *client; /* to take and report */
+    struct remote_client *keeper_client;
     struct keeper *keeper;
     struct backoff backoff;
 };
@@ -67,7 +66,8 @@ static void give_up(struct work *work, const char *why)
 static bool field_number(struct work_loop *worker, const char *name, uint64_t max, uint64_t *number)
 {
     char text[FIELD_SIZE];
-    return remote_field(worker->line, name, text, sizeof text) && text_to_number(text, max, number);
+    return remote_field(worker->client, name, text, sizeof text) &&
+           text_to_number(text, max, number);
 }
 
 static void read_payload(const struct http_answer *answer, struct taken_job *taken)
@@ -87,7 +87,7 @@ static void read_payload(const struct http_answer *answer, struct taken_job *tak
 static bool read_lease(struct work_loop *worker, char lease[LEASE_PATH_SIZE])
 {
     char location[FIELD_SIZE];
-    if (!remote_field(worker->line, "Location", location, sizeof location))
+    if (!remote_field(worker->client, "Location", location, sizeof location))
         return false;
     const char *path = strstr(location, "/leases/");
     if (path == NULL || strlen(path) >= LEASE_PATH_SIZE ||
@@ -101,23 +101,23 @@ static bool read_lease(struct work_loop *worker, char lease[LEASE_PATH_SIZE])
 static bool read_job(struct work_loop *worker, const struct http_answer *answer,
                      struct taken_job *taken)
 {
-    struct remote_line *line = worker->line;
+    struct remote_client *client = worker->client;
     char text[FIELD_SIZE];
     uint64_t attempt = 0;
     *taken = (struct taken_job){.task = {.key = "", .trace = taken->trace}};
     if (!read_lease(worker, taken->lease) ||
         !field_number(worker, "Jobd-Id", INT64_MAX, &taken->task.id) ||
         !field_number(worker, "Jobd-Attempt", UINT32_MAX, &attempt) ||
-        !remote_field(line, "Jobd-Queue", taken->queue, sizeof taken->queue) ||
+        !remote_field(client, "Jobd-Queue", taken->queue, sizeof taken->queue) ||
         !text_is_name(taken->queue))
         return false;
     taken->task.attempt = (uint32_t)attempt;
-    if (remote_field(line, "Jobd-Timeout", text, sizeof text) &&
+    if (remote_field(client, "Jobd-Timeout", text, sizeof text) &&
         !text_to_duration(text, &taken->task.timeout_us))
         return false;
     taken->limit_at_us =
         taken->task.timeout_us > 0 ? clock_after_us(taken->task.timeout_us) : JOBD_NEVER;
-    if (!remote_field(line, "traceparent", taken->trace, sizeof taken->trace))
+    if (!remote_field(client, "traceparent", taken->trace, sizeof taken->trace))
         taken->trace[0] = '\0';
     read_payload(answer, taken);
     return true;
@@ -128,7 +128,7 @@ static void pause_for(struct work_loop *worker, int64_t least_us)
     (void)backoff_wait(backoff_next(&worker->backoff, least_us), worker->work->drain);
 }
 
-/* It will not be better by itself. */
+/* An error that will not go away by itself. */
 static bool is_final(long status)
 {
     return status == 400 || status == 401 || status == 403 || status == 405;
@@ -143,7 +143,7 @@ static void say_refused(struct work_loop *worker, const struct http_answer *answ
         return;
     }
     if (worker->backoff.next_us == 0)
-        log_warn("%s: %s; trying again and again", remote_name(worker->work->remote), said);
+        log_warn("%s: %s; retrying", remote_name(worker->work->remote), said);
     pause_for(worker, answer->wait_for_s * CLOCK_SECOND_US);
 }
 
@@ -153,7 +153,7 @@ static bool take(struct work_loop *worker, struct taken_job *taken)
     const struct remote_request request = {
         .path = worker->work->take_path, .timeout_us = TAKE_US, .stop_fd = worker->work->drain};
     struct http_answer answer;
-    enum remote_end end = remote_ask(worker->line, &request, &answer);
+    enum remote_end end = remote_ask(worker->client, &request, &answer);
     if (end == REMOTE_STOPPED)
         return false;
     if (end == REMOTE_AWAY) {
@@ -182,7 +182,7 @@ static void say_stopped(const struct taken_job *taken)
                               : ": it is cancelled, or given to another worker");
 }
 
-/* One try. */
+/* Tries once to report it. */
 static enum reported report_once(struct work_loop *worker, const struct taken_job *taken,
                                  const char *path, struct jobd_blob *body, int64_t *wait_us)
 {
@@ -190,7 +190,7 @@ static enum reported report_once(struct work_loop *worker, const struct taken_jo
         .path = path, .payload = body, .timeout_us = REPORT_US, .stop_fd = -1};
     struct http_answer answer;
     char said[REMOTE_SAID_SIZE];
-    enum remote_end end = remote_ask(worker->line, &request, &answer);
+    enum remote_end end = remote_ask(worker->client, &request, &answer);
     *wait_us = answer.wait_for_s * CLOCK_SECOND_US;
     if (end != REMOTE_ANSWERED)
         return NOT_NOW;
@@ -314,13 +314,13 @@ static void run(struct work_loop *worker, struct taken_job *taken)
 static bool open_worker(struct work_loop *worker)
 {
     const struct client_options *options = worker->work->options;
-    worker->line = remote_line_new(worker->work->remote, PAYLOAD_MAX, false);
-    worker->keeps = remote_line_new(worker->work->remote, 0, false);
-    if (worker->line == NULL || worker->keeps == NULL)
+    worker->client = remote_client_new(worker->work->remote, PAYLOAD_MAX);
+    worker->keeper_client = remote_client_new(worker->work->remote, 0);
+    if (worker->client == NULL || worker->keeper_client == NULL)
         return false;
-    remote_line_hear_out(worker->line, HEAR_US);
+    remote_client_hear_out(worker->client, HEAR_US);
     worker->keeper =
-        keeper_new(worker->keeps, options->lease_us, (size_t)options->output_max_bytes);
+        keeper_new(worker->keeper_client, options->lease_us, (size_t)options->output_max_bytes);
     return worker->keeper != NULL;
 }
 
@@ -346,8 +346,8 @@ void *worker_run(void *context)
         jobd_blob_unref(taken.task.payload);
     }
     keeper_free(worker.keeper);
-    remote_line_free(worker.line);
-    remote_line_free(worker.keeps);
+    remote_client_free(worker.client);
+    remote_client_free(worker.keeper_client);
     if (atomic_fetch_sub(&work->left, 1) == 1)
         event_set(work->over);
     return NULL;

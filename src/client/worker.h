@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One worker of `jobd work`: takes a job, runs the command, says how it ended, and again. A thread,
- * and another one while a command runs (keeper.h). */
+/* One worker of `jobd work`: takes a job, runs the command, reports how it ended, and takes the
+ * next. It is a thread, with a second one while a command runs (keeper.h). */
 #pragma once
 
 #include <stdatomic.h>
@@ -10,18 +10,20 @@
 #include "client/client_options.h"
 #include "client/remote.h"
 
+enum { TAKE_WAIT_S = 30 }; /* how long the server holds a take that has no job yet */
+
 /* What all workers of the process share. */
 struct work {
     const struct client_options *options;
     struct remote *remote;
-    char *take_path;  /* with its query */
+    char *take_path;  /* with its query: wait=TAKE_WAIT_S, and more */
     int drain;        /* an event, readable from the moment when nothing is to be taken any more */
     int over;         /* an event: the last worker has ended */
     atomic_uint left; /* workers that have not ended */
-    atomic_bool gave_up;                       /* and has said why */
+    atomic_bool gave_up;                       /* one has, and has said why */
     atomic_int code;                           /* the exit status, as far as it is known */
     atomic_uint begun;                         /* workers */
-    _Atomic uint64_t jobs[CLIENT_WORKERS_MAX]; /* whose commands they have; 0: none */
+    _Atomic uint64_t jobs[CLIENT_WORKERS_MAX]; /* ids of the jobs that they run; 0: none */
 };
 
 /* No more jobs are taken. Any thread. */

@@ -159,7 +159,7 @@ void acceptor_watch_hangup(struct acceptor *acceptor, struct conn *conn)
     const uint32_t mask = (1U << HANGUP_GENERATION_BITS) - 1;
     uint64_t data =
         about(SOURCE_HANGUP, (uint64_t)(conn->generation & mask) << GENERATION_SHIFT | conn->index);
-    /* Without it a wait still ends at its deadline, and a stream when it is written to. */
+    /* Best effort: without it a wait still ends at its deadline, and a stream at its next write. */
     conn->hangup_watched =
         watch(acceptor, EPOLL_CTL_ADD, conn->fd, EPOLLRDHUP | EPOLLONESHOT, data) == 0;
 }

@@ -18,7 +18,7 @@
 struct acceptor_config {
     struct listeners *listeners; /* borrowed; closed by acceptor_stop() */
     struct conn_table *conns;    /* borrowed */
-    bool mute; /* connections speak TLS: who is turned away, or cut, is told nothing */
+    bool mute; /* connections speak TLS: a client that is refused, or cut, is told nothing */
     /* A new connection: takes the descriptor. Must not block. */
     void (*hand_over)(void *context, int fd, const struct sockaddr *address, socklen_t size);
     void (*refused)(void *context, const struct sockaddr *address); /* one too many */
@@ -33,12 +33,12 @@ __attribute__((warn_unused_result)) int acceptor_new(struct acceptor **acceptor,
                                                      const struct acceptor_config *config);
 /* 0 or -errno. */
 __attribute__((warn_unused_result)) int acceptor_start(struct acceptor *acceptor);
-/* Cuts idle connections, takes in what is in the backlog then, closes the listening sockets, lets
- * replies finish for at most so long and cuts what is left. In this order: who loses an idle
- * connection while sending a request on it can still come back. Blocks; does nothing when it was
- * not started. */
+/* Cuts idle connections, accepts what is in the backlog then, closes the listening sockets, lets
+ * replies finish for at most wait_ms, and cuts what is left. In this order, so that a client that
+ * loses an idle connection while it sends a request can connect again. Blocks. Does nothing when it
+ * was not started. */
 void acceptor_stop(struct acceptor *acceptor, int64_t wait_ms);
-/* Once stopped, or never started. Takes NULL. */
+/* After acceptor_stop(), or when it was never started. Takes NULL. */
 void acceptor_free(struct acceptor *acceptor);
 
 /* Begins to watch for a hang-up of the client of a suspended connection. In the loop's thread. */

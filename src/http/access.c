@@ -36,12 +36,11 @@ void access_set_address(struct access *access, const struct sockaddr *address)
         snprintf(access->address, sizeof access->address, "unix");
 }
 
-/* Letters and digits that a token could be. */
+/* The hexadecimal digits here that could be a token: how many; 0: none. */
 static size_t token_at(const char *at, size_t size)
 {
     size_t length = 0;
-    while (length < size && (char_is_digit(at[length]) ||
-                             (char_lower(at[length]) >= 'a' && char_lower(at[length]) <= 'f')))
+    while (length < size && char_hex(at[length]) >= 0)
         length++;
     return length >= TOKEN_LENGTH ? length : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the access log says of a request, and its line. Knows no file and no thread. */
+/* What the access log says of a request, and the line that says it. No file, no thread. */
 #pragma once
 
 #include <netinet/in.h>
@@ -27,12 +27,11 @@ struct access {
 };
 
 void access_set_address(struct access *access, const struct sockaddr *address);
-/* Method and target, as far as the first line is among these bytes, and as it has them; with stars
- * in place of a lease's token, as who has that can end the job. A target that is longer is cut,
- * with dots behind it. */
+/* Sets method and target from the first line, as far as it is among these bytes, as the client sent
+ * them; but with stars in place of a lease's token, since whoever knows it can end the job. A
+ * target that is too long is cut, with dots behind it. */
 void access_set_request(struct access *access, const char *text, size_t size);
 
-/* Writes the line, its line feed included, in printable ASCII alone: one of text, whose words have
- * no blank and are "-" where they are not known, or one of JSON, where those are left out. Its
- * length. */
+/* Writes the line, its line feed included, in printable ASCII alone; returns its length. In text
+ * its words have no blanks, and "-" stands for what is not known; in JSON that is left out. */
 size_t access_line(const struct access *access, bool json, char out[ACCESS_LINE_SIZE]);

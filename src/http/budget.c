@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes of bodies and replies under way: a budget as large as --memory, of which a part is kept for
- * those who empty the queues. */
+/* The memory of bodies and replies under way: at most --memory bytes, of which a part is kept for
+ * the workers who empty the queues. */
 #include "http/mhd.h"
 
 #include "base/clock.h"

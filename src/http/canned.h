@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The last word on a connection that is closed then, which the HTTP library would not say. `why` is
- * a line of ours without a line feed. Nothing blocks. */
+/* The last answer on a connection that is about to be closed, where the HTTP library would give
+ * none. `why` is a line without a line feed. Nothing blocks. */
 #pragma once
 
 #include <stdbool.h>

@@ -17,40 +17,23 @@ void chunks_begin(struct chunks *chunks)
     *chunks = (struct chunks){.state = CHUNK_SIZE};
 }
 
-static bool is_blank(char c)
+/* What may follow a size, or an extension that is complete. */
+static enum chunk_state behind_part(char c)
 {
-    return c == ' ' || c == '\t';
+    return c == '\r'          ? CHUNK_LINE_END
+           : c == ';'         ? CHUNK_EXTENSION
+           : char_is_blank(c) ? CHUNK_EXTENSION_BLANK
+                              : CHUNK_BAD;
 }
 
-/* In a quoted text or a field's value; behind a backslash quotes too. */
-static bool is_text(char c)
-{
-    unsigned char byte = (unsigned char)c;
-    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-}
-
-static enum chunk_state behind_digits(struct chunks *chunks, char c)
+static enum chunk_state next_digit(struct chunks *chunks, char c)
 {
     int digit = char_hex(c);
     if (digit >= 0) {
         chunks->left = chunks->left << 4 | (unsigned)digit;
         return ++chunks->digits <= DIGITS_MAX ? CHUNK_DIGITS : CHUNK_BAD;
     }
-    if (chunks->digits == 0)
-        return CHUNK_BAD;
-    return c == '\r'     ? CHUNK_LINE_END
-           : c == ';'    ? CHUNK_EXTENSION
-           : is_blank(c) ? CHUNK_EXTENSION_BLANK
-                         : CHUNK_BAD;
-}
-
-/* Behind an extension that is whole. */
-static enum chunk_state behind_extension(char c)
-{
-    return c == '\r'     ? CHUNK_LINE_END
-           : c == ';'    ? CHUNK_EXTENSION
-           : is_blank(c) ? CHUNK_EXTENSION_BLANK
-                         : CHUNK_BAD;
+    return chunks->digits > 0 ? behind_part(c) : CHUNK_BAD;
 }
 
 /* ;name, ;name=token and ;name="quoted", with blanks around the signs. */
@@ -58,34 +41,34 @@ static enum chunk_state next_in_extension(enum chunk_state state, char c)
 {
     switch (state) {
     case CHUNK_EXTENSION_BLANK:
-        return c == ';' ? CHUNK_EXTENSION : is_blank(c) ? state : CHUNK_BAD;
+        return c == ';' ? CHUNK_EXTENSION : char_is_blank(c) ? state : CHUNK_BAD;
     case CHUNK_EXTENSION:
-        return is_blank(c) ? state : char_is(c, CHARS_TOKEN) ? CHUNK_NAME : CHUNK_BAD;
+        return char_is_blank(c) ? state : char_is(c, CHARS_TOKEN) ? CHUNK_NAME : CHUNK_BAD;
     case CHUNK_NAME:
         if (char_is(c, CHARS_TOKEN))
             return state;
-        return c == '=' ? CHUNK_EQUALS : is_blank(c) ? CHUNK_NAME_BLANK : behind_extension(c);
+        return c == '=' ? CHUNK_EQUALS : char_is_blank(c) ? CHUNK_NAME_BLANK : behind_part(c);
     case CHUNK_NAME_BLANK:
-        return c == '='      ? CHUNK_EQUALS
-               : c == ';'    ? CHUNK_EXTENSION
-               : is_blank(c) ? state
-                             : CHUNK_BAD;
+        return c == '='           ? CHUNK_EQUALS
+               : c == ';'         ? CHUNK_EXTENSION
+               : char_is_blank(c) ? state
+                                  : CHUNK_BAD;
     case CHUNK_EQUALS:
         return c == '"'                  ? CHUNK_QUOTED
-               : is_blank(c)             ? state
+               : char_is_blank(c)        ? state
                : char_is(c, CHARS_TOKEN) ? CHUNK_VALUE
                                          : CHUNK_BAD;
     case CHUNK_VALUE:
-        return char_is(c, CHARS_TOKEN) ? state : behind_extension(c);
+        return char_is(c, CHARS_TOKEN) ? state : behind_part(c);
     case CHUNK_QUOTED:
-        return c == '"'     ? CHUNK_QUOTED_END
-               : c == '\\'  ? CHUNK_ESCAPED
-               : is_text(c) ? state
-                            : CHUNK_BAD;
+        return c == '"'                 ? CHUNK_QUOTED_END
+               : c == '\\'              ? CHUNK_ESCAPED
+               : char_is(c, CHARS_TEXT) ? state
+                                        : CHUNK_BAD;
     case CHUNK_ESCAPED:
-        return is_text(c) ? CHUNK_QUOTED : CHUNK_BAD;
+        return char_is(c, CHARS_TEXT) ? CHUNK_QUOTED : CHUNK_BAD;
     default:
-        return behind_extension(c);
+        return behind_part(c);
     }
 }
 
@@ -97,7 +80,7 @@ static enum chunk_state next_in_trailer(enum chunk_state state, char c)
     case CHUNK_TRAILER_NAME:
         return c == ':' ? CHUNK_TRAILER_VALUE : char_is(c, CHARS_TOKEN) ? state : CHUNK_BAD;
     case CHUNK_TRAILER_VALUE:
-        return c == '\r' ? CHUNK_TRAILER_LF : is_text(c) ? state : CHUNK_BAD;
+        return c == '\r' ? CHUNK_TRAILER_LF : char_is(c, CHARS_TEXT) ? state : CHUNK_BAD;
     default:
         return c == '\n' ? CHUNK_TRAILER : CHUNK_BAD;
     }
@@ -122,7 +105,7 @@ static enum chunk_state next(struct chunks *chunks, char c)
     switch (chunks->state) {
     case CHUNK_SIZE:
     case CHUNK_DIGITS:
-        return behind_digits(chunks, c);
+        return next_digit(chunks, c);
     case CHUNK_LINE_END:
         return behind_line(chunks, c);
     case CHUNK_DATA_END:
@@ -141,7 +124,7 @@ static enum chunk_state next(struct chunks *chunks, char c)
     }
 }
 
-/* Is this byte, which has brought us here from that state, the library's as well? */
+/* Does the library get this byte too, which has led from that state to this one? */
 static bool is_passed_on(enum chunk_state before, enum chunk_state now)
 {
     switch (now) {

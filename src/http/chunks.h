@@ -22,7 +22,7 @@ enum chunk_state {
     CHUNK_QUOTED,
     CHUNK_ESCAPED,
     CHUNK_QUOTED_END,
-    CHUNK_LINE_END, /* a line feed must come */
+    CHUNK_LINE_END, /* a line feed must follow */
     CHUNK_DATA,
     CHUNK_DATA_END,
     CHUNK_DATA_END_LF,
@@ -43,6 +43,6 @@ struct chunks {
 
 /* Before the first byte. */
 void chunks_begin(struct chunks *chunks);
-/* Reads up to the body's end, or the first wrong byte: so many of the bytes are *used. Returns how
- * many are left in their place for the library. */
+/* Reads up to the end of the body, or the first wrong byte, and sets *used to how many bytes that
+ * is. Leaves those that are for the library at the front of `bytes`; returns how many these are. */
 size_t chunks_read(struct chunks *chunks, char *bytes, size_t size, size_t *used);

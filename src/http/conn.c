@@ -10,8 +10,8 @@ enum { PHASE_BITS = 8 }; /* of the word; the deadline stands above them */
 
 #define TO(phase) (1U << PHASE_##phase)
 
-/* The legal moves. REPLY and the two of a stream are also entered anew. A request that is refused
- * by the HTTP library itself ends in HEADER or BODY. */
+/* The legal moves. REPLY and the two phases of a stream may also be entered again. A request that
+ * the HTTP library itself refuses ends in HEADER or BODY. */
 static const unsigned legal[PHASES] = {
     [PHASE_FREE] = TO(NEW),
     [PHASE_NEW] = TO(HEADER) | TO(CUT) | TO(FREE),

@@ -80,32 +80,32 @@ struct conn {
     uint32_t index, generation; /* in its table; how often it has been another connection */
     bool started;               /* the HTTP library has taken it up */
     bool hangup_watched;
-    atomic_bool timed_out; /* cut as its client was too slow, which it was told */
-    bool from_local;       /* came in over a loopback or unix socket */
-    bool from_unix;
-    bool of_proxy;            /* that is believed who its clients are */
+    atomic_bool timed_out;    /* cut as its client was too slow, which it was told */
+    bool from_local;          /* came in over a loopback or unix socket */
+    bool from_unix;           /* came in over a unix socket */
+    bool of_proxy;            /* a proxy that is believed who its clients are */
     struct conn_state probed; /* when it was last asked whether its client is still there */
-    struct address *address;  /* whom it counts for; NULL: nobody, as with a unix socket */
-    void *loop;               /* who has taken it up, as conn_start() was told */
+    struct address *address;  /* for which it counts; NULL: none, as with a unix socket */
+    void *loop;               /* which serves it, as conn_start() was told */
     void *owner; /* the HTTP layer's, from malloc(); stays with the entry and is freed with it */
 };
 
 struct conn_state conn_state(const struct conn *conn);
 enum phase conn_phase(const struct conn *conn);
 
-/* From the state that was seen to this one, which must be legal: the only way to change it. False
- * when it was another by now; then *seen is that one. Any thread. */
+/* Moves from the state *seen to this one: the only way to change the state. The move must be legal.
+ * False when the state is another one by now; then *seen is that one. Any thread. */
 bool conn_move(struct conn *conn, struct conn_state *seen, enum phase phase, int64_t deadline_ms);
 
-/* It enters a phase, or this one anew, with the deadline of that, now by clock_coarse_ms(); false
- * when it was cut before. In the loop's thread. */
+/* Enters a phase, perhaps the same one again, with that phase's deadline. now_ms is
+ * clock_coarse_ms(). False when the connection was cut before. In the loop's thread. */
 bool conn_enter(struct conn *conn, enum phase phase, int64_t now_ms);
 
 /* In PHASE_REPLY: the reply has so many bytes, and time for them is added. In the loop's thread. */
 void conn_extend_deadline(struct conn *conn, size_t bytes);
 
-/* Has its client closed the connection, or half of it? What it sent before may be unread: as a
- * farewell of TLS, which comes ahead of the end. */
+/* Has its client closed the connection, or half of it? Bytes that it sent before may still be
+ * unread, such as TLS's close_notify. */
 bool conn_hung_up(const struct conn *conn);
-/* The same, with nothing left to be read? */
+/* The same, and nothing is left to be read? */
 bool conn_client_left(const struct conn *conn);

@@ -147,7 +147,7 @@ void conn_end(struct conn_table *table, struct conn *conn)
     mutex_unlock(&table->lock);
 }
 
-/* They have the lock until then. */
+/* Who cuts holds the lock until that is done: so it is enough to get it once. */
 void conn_await_cut(struct conn_table *table)
 {
     mutex_lock(&table->lock);

@@ -43,11 +43,11 @@ struct conn_table {
 __attribute__((warn_unused_result)) int conn_table_init(struct conn_table *table, uint32_t max,
                                                         uint32_t per_address_max,
                                                         const struct conn_times *times);
-/* With what their owners are. No other thread knows it any more. */
+/* Frees the entries, and what their `owner` is. No other thread uses the table any more. */
 void conn_table_release(struct conn_table *table);
 
-/* An entry in PHASE_NEW for a new connection; NULL when it may not come in, and *why says why not,
- * in a line. Below by_fd_len. */
+/* An entry in PHASE_NEW for a new connection; NULL when it is refused: *why is a line that says
+ * why. `fd` is below by_fd_len. */
 struct conn *conn_open_locked(struct conn_table *table, int fd, const struct sockaddr *from,
                               const char **why) REQUIRES(table->lock);
 /* Its entry is free again. */
@@ -55,20 +55,21 @@ void conn_release_locked(struct conn_table *table, struct conn *conn) REQUIRES(t
 
 /* ---- for the HTTP layer, from its threads */
 
-/* The library has taken up this descriptor, in this loop; NULL when it is nobody's any more. */
+/* The library has taken up this descriptor, in this loop. The connection; NULL when the descriptor
+ * has none any more. */
 struct conn *conn_start(struct conn_table *table, int fd, void *loop);
-/* A proxy's connection has a request of this client, and counts for it until it is unclaimed or
- * ends. False when as many do already. A second one takes the place of the first. */
+/* A proxy's connection has a request of this client, and counts for it until conn_unclaim() or
+ * conn_end(). False when that client has too many already. A second claim replaces the first. */
 bool conn_claim(struct conn_table *table, struct conn *conn, const struct sockaddr *client);
 /* Once more does nothing. */
 void conn_unclaim(struct conn_table *table, struct conn *conn);
-/* It is about to close it. */
+/* The library is about to close it. */
 void conn_end(struct conn_table *table, struct conn *conn);
-/* Whoever cuts connections at this moment has told their clients why when it returns. Blocks for as
- * long as they are looked through. */
+/* Returns when a sweep that is cutting connections at this moment is over, and has told their
+ * clients why. Blocks until then. */
 void conn_await_cut(struct conn_table *table);
-/* Is this the connection that was cut, and still there? In the thread that would end it the answer
- * holds until it does. */
+/* Was this connection cut, and is it still there? In the thread that would end it, the answer stays
+ * true until it does. */
 bool conn_is_stuck(struct conn_table *table, const struct conn *conn, uint32_t generation);
 
 void conn_table_stats(struct conn_table *table, struct conn_stats *stats);

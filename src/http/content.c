@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FNV-1a of 64 bits: it tells versions of our own content apart, nobody can bring another. */
+/* FNV-1a of 64 bits. It only has to tell versions of our own content apart, so nobody can attack
+ * it. */
 void content_init(struct content *content)
 {
     const unsigned char *bytes = content->bytes;

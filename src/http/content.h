@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Content that is the same for every client and outlives the server, as what is built into the
- * program. A client that shows which version it has gets it once (RFC 9110, sections 8.8.3 and
- * 13.1.2). */
+/* Content that is the same for every client and outlives the server, such as files that are built
+ * into the program. A client that says which version it has does not get it again (RFC 9110,
+ * sections 8.8.3 and 13.1.2). */
 #pragma once
 
 #include <stddef.h>
@@ -25,5 +25,5 @@ void content_init(struct content *content);
 void reply_content(struct reply *reply, const struct request *request,
                    const struct content *content);
 
-/* Does a list as that of an If-None-Match field name this version? Compared weakly. */
+/* Does the list of an If-None-Match field have this entity tag? Compared weakly. */
 bool etag_listed(const char *list, const char *etag);

@@ -5,7 +5,7 @@
 
 #include "base/url.h"
 
-/* It will be compared byte by byte. */
+/* Browsers send it in this form, and it will be compared byte by byte. */
 bool cors_origin_valid(const char *text)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]/";

@@ -17,7 +17,7 @@ static bool waits_for_client(enum phase phase)
     return phase == PHASE_NEW || phase == PHASE_HEADER || phase == PHASE_BODY;
 }
 
-/* The descriptor is the connection's until conn_end(), which needs the lock. False when it has
+/* Holding the lock keeps conn_end() away, and so the descriptor open. False when the connection has
  * moved on just in time; then *seen says where. */
 static bool cut_locked(struct deadlines *deadlines, struct conn *conn, struct conn_state *seen,
                        bool too_slow) REQUIRES(deadlines->conns->lock)
@@ -63,7 +63,7 @@ void deadlines_on_hangup(struct deadlines *deadlines, uint32_t index, uint32_t g
         hung_up = conn_phase(conn) == PHASE_PARKED && events->cancel_wait(events->context, conn);
     }
     mutex_unlock(&deadlines->conns->lock);
-    /* Its wait is over and nobody else will wake it: it stays until hung_up() does. */
+    /* Its wait is cancelled, so only hung_up() will wake it; until then the connection stays. */
     if (hung_up)
         events->hung_up(events->context, conn);
 }
@@ -100,7 +100,7 @@ static void probe_some_locked(struct deadlines *deadlines) REQUIRES(deadlines->c
 
 /* ---- the sweep */
 
-/* While closing, who has nothing to say or has had time enough goes. */
+/* While the server closes: an idle connection, or one that has had time enough, is cut. */
 static bool due_to_close(const struct deadlines *deadlines, enum phase phase, int64_t now_ms)
     REQUIRES(deadlines->conns->lock)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has to go: connections whose time is over, whose client has left, or that a stop ends. All in
- * the acceptor's thread; the HTTP library closes what is cut here. */
+/* Cuts connections whose time is over, whose client has left, or that a stop ends. All in the
+ * acceptor's thread; the HTTP library closes what is cut here. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,8 +27,8 @@ struct deadlines {
     struct conn_events events;
     bool mute;                  /* connections speak TLS: who is cut is told nothing */
     uint32_t probe_next;        /* the entry to go on with */
-    int64_t closing_ms GUARDED; /* by the table's lock, as is the next. 0: open; else since when */
-    int64_t closing_wait_ms GUARDED;
+    int64_t closing_ms GUARDED; /* since when it closes; 0: it does not. By the table's lock, */
+    int64_t closing_wait_ms GUARDED; /* like this */
 };
 
 struct connections_left {
@@ -37,8 +37,8 @@ struct connections_left {
     bool over; /* closing has ended, or is given up */
 };
 
-/* Begins to close all connections: idle ones at once, new ones soon, all others when their reply is
- * out, and what is left after so long. Any thread. */
+/* Begins to close all connections: idle ones at once, new ones soon, all others when their reply
+ * has been sent, and what is left after wait_ms. Any thread. */
 void deadlines_close(struct deadlines *deadlines, int64_t wait_ms);
 
 /* Looks at all connections once. */
@@ -46,6 +46,6 @@ struct connections_left deadlines_sweep(struct deadlines *deadlines, int64_t now
 
 enum { HANGUP_GENERATION_BITS = 24 };
 
-/* The client of the connection with this index has hung up; nothing when it is another by now. Of
- * the generation the lower bits count. */
+/* The client of the connection with this index has hung up. Does nothing when the entry is another
+ * connection by now: the lower HANGUP_GENERATION_BITS of its generation are compared. */
 void deadlines_on_hangup(struct deadlines *deadlines, uint32_t index, uint32_t generation);

@@ -104,23 +104,18 @@ static const char *request_line(struct head *head, struct headers *headers, cons
 
 /* ---- fields */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Without the blanks around it, of which those behind it are moved in front. */
+/* Takes the blanks off the value; those behind it are moved in front of it. */
 static struct field value_of(char *text, size_t size)
 {
     size_t behind = 0;
-    while (size > behind && is_blank(text[size - 1 - behind]))
+    while (size > behind && char_is_blank(text[size - 1 - behind]))
         behind++;
     if (behind > 0 && behind < size) {
         memmove(text + behind, text, size - behind);
         memset(text, ' ', behind);
     }
     size_t before = behind;
-    while (before < size && is_blank(text[before]))
+    while (before < size && char_is_blank(text[before]))
         before++;
     return (struct field){text + before, size - before};
 }
@@ -162,7 +157,7 @@ static void refuse_field(struct headers *headers, struct field rest)
     if (!next_line(&rest, headers, &line))
         return;
     const char *colon = memchr(line.text, ':', line.size);
-    if (is_blank(*line.text))
+    if (char_is_blank(*line.text))
         headers_refuse(headers, 400, "a header field goes on in the next line");
     else if (colon == NULL)
         headers_refuse(headers, 400, "a line of the header has no colon");
@@ -202,9 +197,9 @@ void head_each_field(const char *text, size_t size, head_field *each, void *cont
         if (next == NULL || colon == NULL || colon > next)
             return;
         const char *first = colon + 1, *last = next;
-        while (first < last && is_blank(*first))
+        while (first < last && char_is_blank(*first))
             first++;
-        while (last > first && (last[-1] == '\r' || is_blank(last[-1])))
+        while (last > first && (last[-1] == '\r' || char_is_blank(last[-1])))
             last--;
         if (!each(context, (struct field){line, (size_t)(colon - line)},
                   (struct field){first, (size_t)(last - first)}))

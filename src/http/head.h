@@ -15,15 +15,15 @@ struct head {
 
 #define HEAD_BAD_LINE "the request line is not: method, target, HTTP/1.1"
 
-/* How many of these bytes a header takes with the empty line at its end, well formed or not; 0 when
- * that has not come. There is none in the first `from` bytes. */
+/* How many of these bytes are the header, with the empty line at its end, well formed or not; 0:
+ * that line has not come. It does not end in the first `from` bytes. */
 size_t head_end(const char *text, size_t size, size_t from);
 
-/* Reads such a header. False when it is not sound; then headers->status and why say what is wrong.
- * Blanks behind a value are moved in front of it, for libraries that do not look there. */
+/* Reads a whole header. False when it is not sound: headers->status and headers->why say what is
+ * wrong. Blanks behind a value are moved in front of it, because libraries skip them only there. */
 bool head_read(struct head *head, struct headers *headers, char *text, size_t size);
 
-/* Calls `each` for every field of one that was read, and sound, until it says false. */
+/* Calls `each` for every field of a header that head_read() found sound, until it returns false. */
 typedef bool head_field(void *context, struct field name, struct field value);
 void head_each_field(const char *text, size_t size, head_field *each, void *context);
 

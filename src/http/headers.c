@@ -59,11 +59,11 @@ void headers_begin(struct headers *headers)
 
 static struct field trimmed(const char *text, size_t size)
 {
-    while (size > 0 && (*text == ' ' || *text == '\t')) {
+    while (size > 0 && char_is_blank(*text)) {
         text++;
         size--;
     }
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+    while (size > 0 && char_is_blank(text[size - 1]))
         size--;
     return (struct field){text, size};
 }
@@ -97,8 +97,8 @@ static void content_length(struct headers *headers, struct field field)
         headers->length = length;
 }
 
-/* Behind chunked nothing may come (RFC 9112, section 6.3, rule 4): nobody could tell where it ends.
- */
+/* chunked must be the last coding (RFC 9112, section 6.3, rule 4), or nobody could tell where the
+ * body ends. */
 static bool chunked_not_last(struct field list)
 {
     bool seen = false;

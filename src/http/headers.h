@@ -31,42 +31,44 @@ struct headers {
 
 #define HEADERS_BAD_LENGTH "Content-Length is not a number, or one too large to count"
 
-/* The first reason counts. */
+/* Refuses the request, unless it is refused already: the first reason counts. */
 void headers_refuse(struct headers *headers, unsigned status, const char *why);
 
-/* Of the characters of HTTP's words, and not empty? */
+/* Is it a token (RFC 9110, section 5.6.2), such as the name of a field? */
 bool headers_is_token(const char *text, size_t size);
 
-/* Of HTTP/1.1, unless http_1_0 is set then. Then each field in turn, whose name is a token and
- * whose value has no control character, then headers_end(). */
+/* Begins a request, of HTTP/1.1 unless http_1_0 is set afterwards. Then headers_field() is called
+ * for each field, whose name must be a token and whose value must have no control character, and
+ * then headers_end(). */
 void headers_begin(struct headers *headers);
 void headers_field(struct headers *headers, struct field name, struct field value);
-/* The path in a sound target, which may be a whole URI: then its authority counts as Host. After
- * the fields. */
+/* The path in a sound target. If that is a whole URI its authority replaces Host. After the
+ * fields. */
 const char *headers_target(struct headers *headers, const char *target);
-/* True when the request is sound; else status and why say what is wrong. */
+/* True when the request is sound; else headers->status and headers->why say what is wrong. */
 bool headers_end(struct headers *headers);
 
-/* Is the body what it is, in no Content-Encoding? */
+/* Has the body no Content-Encoding? */
 bool headers_plain_content(const struct headers *headers);
 
-/* The traceparent field (W3C Trace Context) in `out`, "" when there is none, several, or one that
- * is no such thing: it is ignored then, as the standard wants. */
+/* Copies the traceparent field (W3C Trace Context) to `out`; "" when there is none, more than one,
+ * or one that is malformed: the standard says to ignore those. */
 void headers_trace(const struct headers *headers, char *out, size_t size);
 
-/* The Idempotency-Key field (draft-ietf-httpapi-idempotency-key-header, section 2), without its
- * quotes, which are not insisted on; "" when there is none. False when it is none that fits. */
+/* Copies the Idempotency-Key field (draft-ietf-httpapi-idempotency-key-header, section 2) to `out`,
+ * without its quotes, which are optional here; "" when there is none. False when it is malformed or
+ * does not fit. */
 bool headers_key(const struct headers *headers, char *out, size_t size);
 
 /* The token of `Authorization: Bearer` (RFC 6750, section 2.1); size 0 when there is none. */
 struct field headers_token(const struct headers *headers);
 
-/* Does the client ask for JSON by name in its Accept field? */
+/* Does the Accept field name JSON? A wildcard is not enough. */
 bool headers_want_json(const struct headers *headers);
-/* Does its Accept name this very type? */
+/* Does the Accept field name this type? A wildcard is not enough. */
 bool headers_accept(const struct headers *headers, const char *type);
 
-/* May a request to a server that trusts its own machine pass? Its Host must name the loopback
- * exactly, and no browser may have marked it as coming from another site (Fetch Metadata,
- * RFC 6454), unless it is a `friend`. Else *why says what is wrong. */
+/* May a request pass to a server that trusts all of its own machine? Its Host must name the
+ * loopback exactly, and no browser may have marked it as coming from another site (Fetch Metadata,
+ * RFC 6454), unless that is a `friend`, the site of --cors-origin. Else *why says what is wrong. */
 bool headers_from_here(const struct headers *headers, bool friend, const char **why);

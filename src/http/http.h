@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP server: libmicrohttpd behind an acceptor. Knows requests and replies, no endpoint.
+/* The HTTP server: libmicrohttpd behind an acceptor. It knows requests and replies, but no
+ * endpoint.
  *
- * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the acceptor
- * (acceptor.h) hands them connections, which conn.h draws. A request is refused while its header is
- * read (headers.h), collects its body, is served by the endpoint, and may be parked in between:
- * then it holds no thread, only its connection. */
+ * There is one libmicrohttpd daemon for each processor, in a loop and thread of its own; the
+ * acceptor (acceptor.h) hands them connections, whose phases conn.h draws. A request may be refused
+ * when its header has been read (headers.h); else its body is collected and the endpoint serves it.
+ * It may be parked meanwhile: then it holds no thread, only its connection. */
 #pragma once
 
 #include <stdbool.h>
@@ -36,20 +37,21 @@ struct http;
 /* 0 and *http, or -errno. Nothing is served yet. */
 __attribute__((warn_unused_result)) int http_new(struct http **http,
                                                  const struct http_config *config);
-/* Serves with `serve`, called in any of the server's threads; it must not block. Before a body is
- * read `admits` is asked: false, and its reply ends the request. 0 or -errno. */
+/* Serves: calls `serve` in any of the server's threads; it must not block. Before a body is read
+ * `admits` is asked; when it returns false, its reply ends the request. 0 or -errno. */
 __attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
                                                    request_admitter *admits, void *context);
 /* From now on every reply closes its connection, and streams end. */
 void http_drain(struct http *http);
-/* No more connections; replies under way finish within `wait_ms`. Every parked request must have
- * been woken, and nobody be left who could wake one: jobd_pool_stop() comes first. Blocks. False
- * when something was left that could not be stopped: then the process must end without http_free().
- */
+/* Accepts no more connections, and lets replies under way finish within wait_ms. Before that every
+ * parked request must have been woken, and nobody may be left who could wake one: call
+ * jobd_pool_stop() first. Blocks. False when something could not be stopped: then the process must
+ * end without http_free(). */
 bool http_stop(struct http *http, int64_t wait_ms);
 void http_free(struct http *http);
 
-/* Makes a reply to be sent many times; NULL when memory is short. Ends with the server. */
+/* Makes a reply that can be sent many times; NULL when memory is short. It lives as long as the
+ * server. */
 const struct shared_reply *http_share(struct http *http, const struct reply *reply);
 
 struct http_stats {

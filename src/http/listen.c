@@ -195,7 +195,7 @@ static union socket_address unix_address(const char *path)
 static bool is_listened_on(const char *path)
 {
     union socket_address address = unix_address(path);
-    /* Whoever listens but is too busy to accept is there all the same: never wait for that. */
+    /* A server that is too busy to accept is there all the same, so this must not wait for it. */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool refuses =
         fd >= 0 && connect(fd, &address.any, sizeof address.local) != 0 && errno == ECONNREFUSED;
@@ -217,7 +217,7 @@ static int remove_stale(const char *path)
     return unlink(path) == 0 ? 0 : -errno;
 }
 
-/* The file has its mode from its first moment on. 0 or -errno. */
+/* Binds so that the file has its mode from the first moment. 0 or -errno. */
 static int bind_unix(int fd, const union socket_address *address, mode_t mode)
 {
     const mode_t former = umask(~mode & 0777);
@@ -352,7 +352,7 @@ static enum listen_result not_an_address(struct problem *problem)
     return LISTEN_WRONG;
 }
 
-/* *found is to be freed, and NULL on error. */
+/* The caller frees *found; it is NULL on error. */
 static enum listen_result resolve(const char *address, const struct host_port *parts, int flags,
                                   struct addrinfo **found, struct problem *problem)
 {

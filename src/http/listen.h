@@ -35,17 +35,19 @@ enum listen_result {
 /* Is `address` one of HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH? Looks nothing up. */
 bool listen_address_valid(const char *address);
 
-/* Opens the sockets that systemd handed over, else those `address` names (a host name may have
- * several). All but loopback and unix sockets need `open`. On any error none is open, and `problem`
- * names the address. May block on a name's lookup. Before the first other thread: the file of a
- * unix socket has its mode from its first moment on, by way of the process's umask. */
+/* Opens the sockets that systemd handed over, or else those that `address` names (a host name may
+ * have several). `open`: also addresses that other machines can reach, and not only loopback and
+ * unix sockets. On any error none is open, and `problem` names the address. May block on the lookup
+ * of a name. Before there is another thread: a unix socket gets the mode of its file by the
+ * process's umask. */
 enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
                                struct problem *problem);
 
-/* Would listen_open() be allowed to open `address`? Opens nothing; `problem` as there. */
+/* Would listen_open() be allowed to open `address`? Opens nothing; `problem` as there. May block on
+ * the lookup of a name. */
 enum listen_result listen_check(const char *address, bool open, struct problem *problem);
 
-/* The socket file that is ours to remove; NULL: none is. */
+/* The path of the socket file that we made and must remove; NULL: there is none. */
 const char *listen_own_file(const struct listeners *listeners);
 
 /* Removes our own socket files; touches nothing else, so any thread may still be listening. */

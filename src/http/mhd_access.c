@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The access log: a line when a request has ended, whoever has answered it. */
+/* The access log: a line for each request that has ended, whether we or the library answered it. */
 #include "http/mhd.h"
 
 #include <stdlib.h>
@@ -89,7 +89,7 @@ void access_end(struct exchange *exchange)
 
 /* ---- a connection */
 
-/* What has come of a request that is not whole. */
+/* Notes what has come of a request that is not complete. */
 static void note_unfinished(struct exchange *exchange)
 {
     const struct gate *gate = &exchange->gate;

@@ -18,9 +18,9 @@ struct loop;
 
 enum quirk_kind {
     QUIRK_NONE,
-    QUIRK_HANDSHAKE, /* TLS is tried in each iteration, so between two messages it is put to sleep:
+    QUIRK_HANDSHAKE, /* a TLS handshake, which libmicrohttpd tries to go on with in each iteration
                       */
-    QUIRK_ASLEEP,    /* suspended, until its client goes on */
+    QUIRK_ASLEEP,    /* so between two of its messages the connection is suspended */
     QUIRKS
 };
 
@@ -34,7 +34,7 @@ struct quirk {
 /* Of a loop. */
 struct quirks {
     TAILQ_HEAD(quirk_list, exchange) exchanges[QUIRKS];
-    int sleepers; /* an epoll descriptor: those of QUIRK_ASLEEP whose client goes on. -1: none */
+    int sleepers; /* an epoll descriptor of those in QUIRK_ASLEEP; -1: none, without TLS */
 };
 
 /* 0 or -errno; quirks_release() is right after either. */

@@ -15,8 +15,9 @@
 #include "http/tls.h"
 
 enum {
-    /* Of libmicrohttpd's pool for a connection: what stands behind it is for the reply, which must
-     * not fail for want of room once a job is in. A field or parameter takes a record there. */
+    /* How much of libmicrohttpd's pool for a connection a header may fill. The rest is for the
+     * reply, which must not fail for want of room once a job is in. Each field or parameter takes a
+     * record too. */
     POOL_HEAD_BYTES = 3072,
     RECORD_BYTES = 64,
     HELD_STEP_BYTES = 2048,
@@ -91,14 +92,14 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
 
 /* ---- what is held */
 
-/* What is not held any more is given back. */
+/* Gives back the memory counted for what is not held any more. */
 static void account_for(struct exchange *exchange)
 {
     const struct gate *gate = &exchange->gate;
     budget_trim(exchange, &exchange->gate.account, gate->held_size + gate->head_size);
 }
 
-/* Room for so many bytes behind it. */
+/* Makes room for `size` bytes behind what is held. */
 static bool reserve(struct exchange *exchange, size_t size)
 {
     struct gate *gate = &exchange->gate;
@@ -158,7 +159,7 @@ static bool hold(struct exchange *exchange, const char *bytes, size_t size)
     return true;
 }
 
-/* A header, the first `size` bytes held, stays until its request ends. */
+/* Keeps the first `size` bytes held, a header, until its request ends. */
 static bool keep_head(struct exchange *exchange, size_t size)
 {
     struct gate *gate = &exchange->gate;
@@ -189,7 +190,8 @@ static void drop_head(struct exchange *exchange)
 
 /* ---- bodies */
 
-/* Passes on what is the body's, in place; how much that is. *used of the bytes were looked at. */
+/* Leaves at the front of `bytes` what is of the body, and returns how much that is; *used: how many
+ * bytes that took. */
 static size_t pass_body(const struct wire *wire, char *bytes, size_t size, size_t *used)
 {
     struct gate *gate = &wire->exchange->gate;
@@ -239,8 +241,8 @@ static bool judge(const struct wire *wire, struct head *head, char *text, size_t
     return headers->status == 0;
 }
 
-/* Does the library's memory hold it, with the reply? Of cookies, which are no use to us, it makes
- * copies. */
+/* Does the library's memory hold the header and the reply? It makes copies of cookies, which nobody
+ * needs here. */
 static bool fits(const struct exchange *exchange, const struct head *head, size_t size)
 {
     const struct headers *headers = &exchange->headers;
@@ -248,7 +250,8 @@ static bool fits(const struct exchange *exchange, const struct head *head, size_
            size + (size_t)(headers->fields + head->parameters) * RECORD_BYTES <= POOL_HEAD_BYTES;
 }
 
-/* The header stays here, and the library is given a short one; its size, 0 when it was refused. */
+/* Keeps the header here and gives the library a short one in its place; returns the size of that, 0
+ * when the request was refused. */
 static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, size_t size)
 {
     struct exchange *exchange = wire->exchange;
@@ -271,7 +274,8 @@ static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, s
     return head_shorten(&head, &exchange->headers, bytes, size);
 }
 
-/* Its first bytes are there: the time for a header runs, and is not that of an idle connection. */
+/* The first bytes of a header have come: from now on its time limit runs, no longer that of an idle
+ * connection. */
 static void enter_header(struct exchange *exchange)
 {
     enum phase phase = conn_phase(exchange->conn);
@@ -288,7 +292,7 @@ static size_t leading_lines(const char *bytes, size_t size)
     return at;
 }
 
-/* So much of a header has come that it will be none. */
+/* Refuses a header that is not complete, but already wrong or too large. */
 static void refuse_unfinished(const struct wire *wire)
 {
     const struct gate *gate = &wire->exchange->gate;
@@ -306,7 +310,7 @@ static void refuse_unfinished(const struct wire *wire)
         refuse(wire, 431, HEAD_TOO_LARGE);
 }
 
-/* What is held begins with a header. */
+/* Passes on the header that what is held begins with. */
 static size_t pass_held_head(const struct wire *wire, char *bytes, size_t size)
 {
     struct exchange *exchange = wire->exchange;
@@ -327,7 +331,7 @@ static size_t pass_held_head(const struct wire *wire, char *bytes, size_t size)
 
 /* ---- reading */
 
-/* What is held goes on as far as it can; 0: no further before more is read. */
+/* Passes on as much as possible of what is held; 0: more must be read first. */
 static size_t pass_held(const struct wire *wire, char *bytes, size_t size)
 {
     struct gate *gate = &wire->exchange->gate;
@@ -344,7 +348,8 @@ static size_t pass_held(const struct wire *wire, char *bytes, size_t size)
     return passed;
 }
 
-/* A header, and what follows it, came in one piece and can stay where it is; 0: it is held. */
+/* Passes on a header that came in one piece, with what follows it, where it was read to. 0: it
+ * cannot stay there, and is held. */
 static size_t pass_in_place(const struct wire *wire, char *bytes, size_t size)
 {
     struct exchange *exchange = wire->exchange;
@@ -364,7 +369,7 @@ static size_t pass_in_place(const struct wire *wire, char *bytes, size_t size)
     return passed;
 }
 
-/* Some bytes that were read to where the library wants them. */
+/* Passes on bytes that were read to where the library wants them. */
 static size_t pass_fresh(const struct wire *wire, char *bytes, size_t size)
 {
     struct gate *gate = &wire->exchange->gate;
@@ -377,7 +382,7 @@ static size_t pass_fresh(const struct wire *wire, char *bytes, size_t size)
     return passed;
 }
 
-/* Reads behind what is held, as it is not whole. As wire_read(). */
+/* Reads more, behind what is held. Returns what wire_read() does. */
 static ssize_t read_more(const struct wire *wire)
 {
     struct exchange *exchange = wire->exchange;
@@ -399,8 +404,8 @@ static void kick(struct exchange *exchange)
     exchange->gate.kicked = true;
 }
 
-/* Until there is something for the library, or the wire has nothing more: it will be told of what
- * comes then alone. */
+/* Reads until there is something for the library, or no more on the wire: only then does epoll tell
+ * it of what comes next. */
 static ssize_t receive(const struct wire *wire, char *bytes, size_t size)
 {
     struct gate *gate = &wire->exchange->gate;

@@ -74,6 +74,6 @@ ssize_t gate_receive_tls(void *session, void *bytes, size_t size);
 void gate_next(struct exchange *exchange);
 /* Its connection has. */
 void gate_release(struct exchange *exchange);
-/* Before an iteration of the daemon: what is held for requests that come next makes their
- * connections ready once more, which libmicrohttpd takes for read empty. */
+/* Before an iteration of the daemon: makes connections ready for which bytes are held here, as
+ * libmicrohttpd takes them for read empty. */
 void gate_iteration(struct loop *loop);

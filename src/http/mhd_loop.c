@@ -27,7 +27,7 @@
 
 enum {
     /* libmicrohttpd zeroes its pool for every request of a connection: the smaller, the faster. It
-     * bounds the header that it is given, POOL_HEAD_BYTES, and the reply's. */
+     * bounds the header that the library is given (POOL_HEAD_BYTES) and that of the reply. */
     POOL_BYTES = 5120,
     POOL_STEP_BYTES = 1280,
     REST_MS = 100, /* after poll() failed */

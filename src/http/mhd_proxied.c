@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who a request is of that has come by a proxy. */
+/* Which client a request is from when it came through a proxy. */
 #include "http/mhd.h"
 
 #include <string.h>

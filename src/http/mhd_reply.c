@@ -93,7 +93,8 @@ static bool add_fields(struct MHD_Response *response, const struct reply *reply)
     return true;
 }
 
-/* Browsers run the body: what they may do for it, and that they ask for it anew. */
+/* For a body that browsers run: what it may do there, and that they ask each time whether it has
+ * changed. */
 static bool add_policy(struct MHD_Response *response, const struct reply *reply)
 {
     return add(response, "Content-Security-Policy", reply->policy) &&
@@ -160,7 +161,8 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
-/* A cache must not give a page what somebody else was told, without the fields for pages. */
+/* Fields for pages of another site. Vary goes out to all, or a cache would give such a page a reply
+ * without them. */
 static bool add_for_pages(struct MHD_Response *response, const struct exchange *exchange,
                           const struct reply *reply)
 {
@@ -174,13 +176,13 @@ static bool add_for_pages(struct MHD_Response *response, const struct exchange *
     return !exchange->request.cors_allowed || cors_fields(origin, methods, add_for_page, response);
 }
 
-/* Room for it in its account, where what it takes may have been counted before it was made. */
+/* Counts the reply's memory, of which some may have been counted before it was made. False: there
+ * is none for it. */
 static bool count(struct exchange *exchange, const struct reply *reply, size_t size)
 {
     struct request *request = &exchange->request;
     struct jobd_account *account = &request->reply_account;
-    /* An answer to who only looks can be asked for again; what another method has done must be
-     * told. */
+    /* The answer to a GET can be asked for again; what another method did must be told now. */
     bool again = (request->method & (METHOD_GET | METHOD_HEAD)) != 0;
     if (request_body_taken(request)) { /* a put, also as a GET: the engine counts it */
         budget_trim(exchange, &request->body_account, 0);

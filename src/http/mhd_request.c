@@ -12,8 +12,8 @@
 
 /* ---- refusals */
 
-/* It was cut, by somebody who may be just about to tell its client why: it is closed behind that.
- */
+/* It was cut. The thread that did so may be just about to tell the client why: closes after
+ * that. */
 static enum MHD_Result end_cut(struct exchange *exchange)
 {
     conn_await_cut(&exchange->loop->http->conns);
@@ -32,7 +32,7 @@ static enum MHD_Result refuse(struct exchange *exchange, const struct request_er
 
 /* ---- what is wrong with a header: the first row that does not pass */
 
-/* Without tokens a server that only its own machine can reach goes by where a request is from. */
+/* A server without tokens, which only its own machine can reach, checks where a request is from. */
 static bool is_from_here(struct exchange *exchange)
 {
     const struct conn *conn = exchange->conn;
@@ -86,13 +86,14 @@ static enum MHD_Result refuse_for(struct exchange *exchange, const struct check 
 
 /* ---- a request's way */
 
-/* Decoded, a path may look like a whole URI: what it was is told before. */
+/* Whether the target was a whole URI is known before it is decoded; a decoded path may look like
+ * one. */
 static const char *path_in(struct exchange *exchange, const char *target)
 {
     return exchange->target_whole ? headers_target(&exchange->headers, target) : target;
 }
 
-/* A token is asked for before the body is read. */
+/* Checks the token before the body is read. */
 static bool admitted(struct exchange *exchange, const char *target, struct reply *reply)
 {
     const struct http *http = exchange->loop->http;
@@ -113,8 +114,8 @@ static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
     return exchange_enter(exchange, PHASE_BODY) ? MHD_YES : end_cut(exchange);
 }
 
-/* The header is complete, and sound. Whoever is refused here is answered at once and cut off; a
- * good request is not answered yet, as libmicrohttpd would close its connection too. */
+/* The header is complete and sound. A request that is refused here is answered at once, after which
+ * libmicrohttpd closes the connection; so a good one must not be answered yet. */
 static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method)
 {
     struct headers *headers = &exchange->headers;
@@ -136,11 +137,11 @@ static enum MHD_Result park(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
     enum parking begun = PARK_BEGUN;
-    /* Cut in the meantime: nobody is there to be told. */
+    /* Its connection was cut in the meantime: there is nobody to answer. */
     if (!exchange_enter(exchange, PHASE_PARKED) &&
         request_leave(http->config.jobd, &exchange->request))
         return MHD_NO;
-    /* Where there are turns, its own may just be filling in the request. */
+    /* Where queues are shared, its turn may be filling in the request at this moment. */
     if (!jobd_shared(http->config.jobd) && exchange->request.body_in)
         budget_trim(exchange, &exchange->request.body_account, 0);
     exchange->stage = STAGE_PARKED;
@@ -177,7 +178,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (exchange->refused != NULL)
         return refuse(exchange, exchange->refused);
-    /* Before anything is done for it: who was cut must not get a job in. */
+    /* This comes first: a request whose connection was cut must not put a job in. */
     if (!exchange_enter(exchange, PHASE_REPLY)) {
         abandon(exchange);
         return end_cut(exchange);
@@ -262,7 +263,7 @@ size_t request_decode(void *context, struct MHD_Connection *connection, char *te
                : MHD_http_unescape(text);
 }
 
-/* Once more changes nothing. */
+/* A second call does nothing. */
 static void end_request(struct exchange *exchange)
 {
     if (exchange->stage == STAGE_PARKED) { /* resumed, but its client turned out to be gone */
@@ -317,44 +318,45 @@ void request_hung_up(struct exchange *exchange)
     loop_wake(loop);
 }
 
-void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
-                        enum MHD_ConnectionNotificationCode what)
+static void connection_closed(struct loop *loop, void **socket_context)
 {
-    struct loop *loop = context;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        struct exchange *exchange = *socket_context;
-        atomic_fetch_sub(&loop->connections, 1);
-        if (exchange != NULL) {
-            *socket_context = NULL;
-            end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
-            access_close(exchange);
-            exchange_set_at(loop->http, exchange->conn->fd, NULL);
-            gate_release(exchange);
-            conn_end(&loop->http->conns, exchange->conn);
-        }
+    struct exchange *exchange = *socket_context;
+    atomic_fetch_sub(&loop->connections, 1);
+    if (exchange == NULL)
         return;
-    }
+    *socket_context = NULL;
+    end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
+    access_close(exchange);
+    exchange_set_at(loop->http, exchange->conn->fd, NULL);
+    gate_release(exchange);
+    conn_end(&loop->http->conns, exchange->conn);
+}
+
+/* It stays with the connection's entry in the table. NULL when memory is short. */
+static struct exchange *exchange_for(struct conn *conn)
+{
+    struct exchange *exchange = conn->owner != NULL ? conn->owner : calloc(1, sizeof *exchange);
+    if (exchange != NULL)
+        exchange->request.waiter.wake = wake;
+    conn->owner = exchange;
+    return exchange;
+}
+
+static void connection_started(struct loop *loop, struct MHD_Connection *connection,
+                               void **socket_context)
+{
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
     struct conn *conn =
         info != NULL ? conn_start(&loop->http->conns, info->connect_fd, loop) : NULL;
-    if (conn == NULL) {
-        /* The acceptor gave it up before we came to it, and looks after it no more. */
+    struct exchange *exchange = conn != NULL ? exchange_for(conn) : NULL;
+    if (exchange == NULL) { /* memory is short, or the acceptor gave it up before we came to it */
         if (info != NULL)
             shutdown(info->connect_fd, SHUT_RDWR);
-        return;
-    }
-    struct exchange *exchange = conn->owner;
-    if (exchange == NULL) {
-        exchange = calloc(1, sizeof *exchange);
-        if (exchange == NULL) {
-            shutdown(info->connect_fd, SHUT_RDWR);
+        if (conn != NULL)
             conn_end(&loop->http->conns, conn);
-            return;
-        }
-        exchange->request.waiter.wake = wake;
-        conn->owner = exchange;
+        return;
     }
     exchange->loop = loop;
     exchange->conn = conn;
@@ -364,4 +366,13 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange_set_at(loop->http, conn->fd, exchange);
     if (loop->http->config.tls)
         quirk_set(exchange, QUIRK_HANDSHAKE);
+}
+
+void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+        connection_closed(context, socket_context);
+    else
+        connection_started(context, connection, socket_context);
 }

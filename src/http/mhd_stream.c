@@ -30,8 +30,9 @@ struct http_stream {
     TAILQ_ENTRY(http_stream) woken_entry; /* in the loop's list of those */
 };
 
-/* Else the system would take megabytes, ask for more when a third of them is gone, and who reads
- * slowly would be taken for one that does not read. 0: as usual. Without effect on unix sockets. */
+/* Bounds what the system holds unsent; 0: as usual. Without this it would take megabytes and ask
+ * for more only when a third of them is gone, and a client that reads slowly would look like one
+ * that does not read. No effect on unix sockets. */
 static void bound_unsent(const struct exchange *exchange, int bytes)
 {
     (void)setsockopt(exchange->conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);

@@ -17,9 +17,9 @@ struct addresses {
 void addresses_init(struct addresses *addresses);
 void addresses_release(struct addresses *addresses);
 
-/* One connection more from there: 0; -EUSERS when it has `max` already; -ENOMEM. *address is to be
- * given to addresses_leave(); NULL for a unix socket, which has no limit. An IPv6 address counts by
- * its /64, which one host can have whole. */
+/* Counts one more connection from there. 0; -EUSERS when it has `max` already; -ENOMEM. *address is
+ * for addresses_leave(); it is NULL for a unix socket, which has no limit. IPv6 addresses count by
+ * their /64, since one host may have all of it. */
 int addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
                     struct address **address);
 /* Takes NULL. */

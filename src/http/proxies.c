@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/chars.h"
 #include "base/text.h"
 
 enum {
@@ -115,11 +116,11 @@ bool proxies_has(const struct proxies *proxies, const struct sockaddr *address)
 /* Without blanks around it, brackets and a port; false when it is too long. */
 static bool bare(const char *text, size_t size, char out[ENTRY_SIZE])
 {
-    while (size > 0 && (*text == ' ' || *text == '\t')) {
+    while (size > 0 && char_is_blank(*text)) {
         text++;
         size--;
     }
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+    while (size > 0 && char_is_blank(text[size - 1]))
         size--;
     if (size >= ENTRY_SIZE)
         return false;

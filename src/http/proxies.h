@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Proxies that are believed when they say, by X-Forwarded-For, who their client is. */
+/* Trusted proxies: whom they name as their client in X-Forwarded-For is believed. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,23 +14,25 @@ struct network {
     unsigned bits;
 };
 
-/* No bytes in it but those that count: zero means nobody. */
+/* proxies_parse() sets every byte, so that two can be compared by memcmp(). All zeros: no
+ * proxies. */
 struct proxies {
     struct network of[PROXIES_MAX];
     unsigned len;
     bool local; /* whoever comes over a unix socket */
 };
 
-/* Of addresses, ADDRESS/BITS and `unix`, with commas between. False: it is no such thing, or there
- * are too many; *proxies is undefined then. */
+/* Reads a list of ADDRESS, ADDRESS/BITS and `unix`, separated by commas. False: it is no such list,
+ * or too long; *proxies is undefined then. */
 bool proxies_parse(struct proxies *proxies, const char *text);
 
-/* Is that one of them? NULL: there are none. */
+/* Is this the address of one of them? `proxies` NULL: there are none. */
 bool proxies_has(const struct proxies *proxies, const struct sockaddr *address);
 
-/* Who the client is, by one such field more; before the first one its family is AF_UNSPEC, which
- * also means that it is not known. Each proxy puts behind it whom it got the request from: the last
- * address that is no proxy's is the client's; when all are, the first. An address may have a port.
- * Behind what is no address it begins anew. */
+/* Finds the client in the value of an X-Forwarded-For field; call it for each such field in turn.
+ * The family of *client is AF_UNSPEC before the first, and as long as the client is not known. Each
+ * proxy appends the address that it got the request from, so the client's is the last that is not a
+ * trusted proxy's; if all are, it is the first. An address may have a port. After an entry that is
+ * no address the search begins anew. */
 void proxies_client(const struct proxies *proxies, const char *text, size_t size,
                     struct sockaddr_storage *client);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The recv() of this program, ahead of libc's: libmicrohttpd reads by it, and has no other place
- * where what it reads could be looked at first. */
+/* This program's own recv(), which takes the place of libc's: libmicrohttpd reads by it, and offers
+ * no other way to look at what it reads first. */
 #pragma once
 
 #include <stddef.h>
@@ -9,6 +9,6 @@
 /* As recv() without flags. */
 typedef ssize_t recv_reader(int fd, void *bytes, size_t size);
 
-/* In the calling thread recv() without flags is this from now on; NULL: as ever, as in all other
- * threads, and with flags. The reader itself reads by recvfrom(). */
+/* From now on recv() without flags calls this reader in the calling thread; NULL: it reads as
+ * usual, as it does with flags, and in all other threads. The reader itself must use recvfrom(). */
 void recv_read_by(recv_reader *reader);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Refused connections that have their answer and are read from until they close: a close with
- * bytes unread would make the system throw the answer away. They belong to the acceptor's thread;
+/* Refused connections that have been sent their answer, and are read from until they close: if we
+ * closed them with bytes unread, the system would throw the answer away. For the acceptor's thread;
  * nothing blocks. */
 #pragma once
 
@@ -18,8 +18,8 @@ struct rejects {
 
 void reject_init(struct rejects *rejects);
 
-/* Answers 503 with this line and closes `fd`, at once or after it is heard out: then `epoll`
- * reports it, with its number added to `topic`, for reject_read(). */
+/* Answers 503 with this line and closes `fd`, at once or when its client has closed it: until then
+ * `epoll` reports it, with its number added to `topic`, for reject_read(). */
 void reject_send(struct rejects *rejects, int epoll, uint64_t topic, int fd, const char *line);
 void reject_read(struct rejects *rejects, uint32_t number);
 

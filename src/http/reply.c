@@ -17,7 +17,7 @@ void reply_field(struct reply *reply, const char *name, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(value, room, format, arguments);
     va_end(arguments);
-    verify(length > 0 && (size_t)length < room); /* of REPLY_FIELDS_BYTES */
+    verify(length > 0 && (size_t)length < room); /* else REPLY_FIELDS_BYTES is too small */
     memcpy(reply->fields + reply->fields_used, name, name_size);
     reply->fields_used += name_size + (size_t)length + 1;
 }
@@ -66,8 +66,8 @@ const char *reply_phrase(unsigned status)
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
-        {409, "Conflict"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},

@@ -40,7 +40,7 @@ void methods_list(unsigned set, char out[METHODS_SIZE])
 
 /* ---- from one request to the next */
 
-/* Of what stands behind it a request fills in what it reads, and the engine has its own part. */
+/* From there on nothing is cleared: whoever reads a member there has set it before. */
 enum { CLEARED_BYTES = offsetof(struct request, waiter.info) };
 
 void request_reset(struct request *request)

@@ -45,10 +45,11 @@ struct request {
     const char *path;    /* without the query, percent-decoded */
     bool has_parameters; /* in its query: most have none, so that none need be asked for */
     bool wants_json;
-    bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
+    bool cors_allowed; /* from a page of --cors-origin: its reply has more fields, so none is shared
                         */
 
-    /* For the access log: is it asked, and the endpoint's answer: the job it is about, 0: none. */
+    /* For the access log: does it want to know which job the request is about, and the endpoint's
+     * answer; 0: none. */
     bool wants_job;
     uint64_t job;
 
@@ -73,12 +74,10 @@ struct request {
     bool (*leave)(struct request *request);
     bool resumed;      /* it has waited, and the waiter was woken */
     bool watch_hangup; /* its wait may be long: it ends when the client goes away */
-    /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
-     */
+    /* Called when it was woken with JOBD_OK, but its client is gone. NULL: nothing to do. */
     void (*abandoned)(struct request *request, void *context);
 
-    /* Called at its end, answered or not, to give back what the endpoint has of its own. NULL:
-     * nothing. */
+    /* Called at its end, answered or not, to free what the endpoint holds. NULL: nothing. */
     void (*release)(struct request *request);
 
     /* The endpoint's own. */
@@ -112,19 +111,19 @@ static inline bool request_body_taken(const struct request *request)
     return request->body_offered && request->waiter.accepted;
 }
 
-/* The value of a query parameter, "" without one; NULL when the parameter is not there. The second
- * one looks it up also where there is none. */
+/* The value of a query parameter, "" without one; NULL when the parameter is not there. Call
+ * request_parameter(): for most requests it knows at once that they have none. */
 const char *request_query(const struct request *request, const char *name);
 static inline const char *request_parameter(const struct request *request, const char *name)
 {
     return request->has_parameters ? request_query(request, name) : NULL;
 }
 
-/* Does its Accept field name this type itself, not by a star? */
+/* Does its Accept field name this type? A wildcard is not enough. */
 bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */
 const char *request_none_match(const struct request *request, char *room, size_t size);
-/* Its Last-Event-ID; false when it is there and no number. *there: it is. */
+/* Its Last-Event-ID in *id, if *there. False: it has one that is not a number. */
 bool request_last_event(const struct request *request, bool *there, uint64_t *id);
 /* Its `Range: bytes=N-`; false when there is none, or another one, which may be ignored (RFC 9110,
  * section 14.2). */
@@ -136,13 +135,13 @@ bool request_key(const struct request *request, char key[JOBD_KEY_SIZE]);
 /* Prefer: wait, in seconds; 0 without. */
 uint64_t request_wait_s(const struct request *request);
 
-/* Calls `each` for every query parameter until it says false. */
+/* Calls `each` for every query parameter, until it returns false. */
 void request_parameters(const struct request *request,
                         bool (*each)(void *context, const char *name, const char *value),
                         void *context);
 
-/* The same for the fields of its header; neither name nor value has a NUL behind it, nor blanks
- * around it. */
+/* The same for the fields of its header. Names and values are without blanks around them, and need
+ * not end with a NUL. */
 struct field;
 void request_fields(const struct request *request,
                     bool (*each)(void *context, struct field name, struct field value),
@@ -179,22 +178,22 @@ struct reply {
     bool vital;  /* unless it is large it goes out however little memory there is */
 };
 
-/* Adds a field; all is copied. The value is not empty. There must be room for it: how long it can
- * get is its author's to know, never a client's to choose. */
+/* Adds a field; all of it is copied. The value must not be empty, and must fit: a client must never
+ * be able to choose how long it gets. */
 __attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
                                                        const char *format, ...);
 /* The same without a format, as most replies need none: the value is what stands `before`, and the
  * text or the number behind it. */
 void reply_text(struct reply *reply, const char *name, const char *before, const char *text);
 void reply_number(struct reply *reply, const char *name, const char *before, uint64_t number);
-/* One field after the other: starts with *at 0, false when there is none any more. */
+/* One field after the other; *at is 0 before the first. False: there are no more. */
 bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value);
 
 /* An error: a line of text, or RFC 9457's problem+json. `detail` is copied. */
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
 /* The phrase that goes with a status. */
 const char *reply_phrase(unsigned status);
-/* Such a problem, for more members, the caller's; NULL when memory is short. */
+/* Such a problem, to which members can be added: the caller's; NULL when memory is short. */
 struct cJSON *reply_problem(unsigned status, const char *detail);
 
 /* Serves a request. True: the reply is filled in. False: request->waiter has begun to wait, and

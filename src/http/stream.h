@@ -35,8 +35,8 @@ struct reply_stream {
     uint64_t size; /* of all parts together; then read() does not say STREAM_LATER. 0: not known */
 };
 
-/* There is more, or the end: read() will be called. Any thread, also while read() or free() runs,
- * so that no wake is lost that came before STREAM_LATER was said; but not after free(). Who calls
- * it therefore holds a lock that free() takes too, and under which it forgets the stream. Does not
- * block; takes loop.lock. */
+/* There is more, or the end has come: read() will be called. Any thread, also while read() or
+ * free() runs, so that no wake is lost that comes before STREAM_LATER is returned; but not after
+ * free(). So the caller must hold a lock that free() takes too, and under which free() makes it
+ * forget the stream. Does not block; takes loop.lock. */
 void http_stream_wake(struct http_stream *stream);

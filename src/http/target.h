@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As it came: how many bytes at the front may stand in one, which is visible ASCII (RFC 3986,
- * section 2), without a fragment, and without a NUL, encoded. One that may not comes in the end. */
+/* As it came: how many bytes at the front may stand in a target. That is visible ASCII (RFC 3986,
+ * section 2), without a fragment and without an encoded NUL. The text must have a byte that may
+ * not, such as a space. */
 size_t target_count(const char *text);
 /* A host as in the Host field (RFC 9110, section 7.2), perhaps with a port: a name of letters,
  * digits, -._~ and %XX, or an address in brackets? */
@@ -22,7 +23,7 @@ bool target_is_whole(const char *target);
 /* The authority in one that is whole. */
 const char *target_authority(const char *target, size_t *size);
 
-/* Decodes the path in place, without the query; the new length of all. An encoded slash stays as it
- * is: it is a byte of its segment, never a separator (RFC 3986, section 2.2), or else a proxy that
- * lets some paths pass would be passed by. So does an authority. */
+/* Decodes a path without a query in place; returns the new length. An encoded slash stays encoded:
+ * it is a byte of its segment, never a separator (RFC 3986, section 2.2), or else a proxy that lets
+ * only some paths pass could be bypassed. The authority of a whole URI stays as it is. */
 size_t target_decode(char *target, bool whole);

@@ -245,9 +245,9 @@ void *tls_certificate_callback(void)
     return pointer;
 }
 
-/* A handshake is work that anybody may ask for: what costs a stranger nothing and the loop's thread
- * a third of a second, as groups of a finite field do, is not offered. Forward secrecy and
- * authenticated ciphers alone; of those the server's order counts. */
+/* Only forward secrecy and authenticated ciphers, in the server's order. No finite-field groups:
+ * anybody may ask for a handshake, and one with them costs the client nothing and the loop's thread
+ * a third of a second. */
 const char *tls_priorities(void)
 {
     return "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+CTYPE-X509:+COMP-NULL:"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of tls.c where GnuTLS is not linked: http_has_tls() says no, so that
- * little of this comes to be asked. */
+/* In place of tls.c where GnuTLS is not linked. http_has_tls() is false there, so most of this is
+ * never called. */
 #include "http/tls.h"
 
 #include <stddef.h>

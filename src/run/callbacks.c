@@ -147,7 +147,8 @@ static void end_with(struct jobd_outcome *outcome, enum jobd_state state, const 
     *(state == JOBD_FAILED ? &outcome->error : &outcome->output) = blob;
 }
 
-/* Where it goes, and signed with what; false: nowhere any more. */
+/* May it go to this URL, and is it signed, with which key? False: no prefix allows the URL any
+ * more. */
 static bool address(struct callbacks *callbacks, const char *url, struct webhook_key *key,
                     bool *signs)
 {

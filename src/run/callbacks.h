@@ -20,24 +20,25 @@ struct runner_config;
 struct callbacks;
 
 enum callback_body {
-    CALLBACK_BODY,  /* there it is */
+    CALLBACK_BODY,  /* *body is set */
     CALLBACK_GONE,  /* the source is forgotten */
     CALLBACK_LIVES, /* it has not ended: it was retried */
     CALLBACK_NO_MEMORY
 };
 
-/* What a delivery tells: a reference, the caller's. In a worker's thread. */
+/* Makes *body, what the delivery with this id tells: a reference, the caller's. In a worker's
+ * thread. */
 typedef enum callback_body callback_render(void *context, uint64_t delivery,
                                            struct jobd_blob **body);
 
-/* What may change while it is used. */
+/* What can be exchanged while callbacks are delivered: prefixes and key. */
 struct callbacks_terms;
 
 /* Nobody may be told of anything yet. 0 or -errno. */
 JOBD_MUST_READ int callbacks_new(struct callbacks **callbacks);
 /* No runner uses it any more. Takes NULL. */
 void callbacks_free(struct callbacks *callbacks);
-/* Who renders; before the first attempt. */
+/* What makes the bodies; before the first attempt. */
 void callbacks_set_render(struct callbacks *callbacks, callback_render *render, void *context);
 
 /* URLs that begin with one of these (url_prefix.h), NULL at the end, or NULL: none; and the key to
@@ -45,7 +46,8 @@ void callbacks_set_render(struct callbacks *callbacks, callback_render *render, 
 struct callbacks_terms *callbacks_terms_new(char *const *prefixes, const struct webhook_key *key);
 /* Takes NULL. */
 void callbacks_terms_free(struct callbacks_terms *terms);
-/* From now on; it is taken. Any thread. */
+/* These terms count from now on; they are taken. NULL: nobody may be told of anything. Any
+ * thread. */
 void callbacks_change(struct callbacks *callbacks, struct callbacks_terms *terms);
 
 enum callback_allowed {
@@ -54,7 +56,7 @@ enum callback_allowed {
     CALLBACK_OFF      /* there are no prefixes */
 };
 
-/* May that be told at present? Any thread. */
+/* May a callback go to this URL now? Any thread. */
 enum callback_allowed callbacks_allow(struct callbacks *callbacks, const char *url);
 
 /* The kind of runner, for runner.c. */

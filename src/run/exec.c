@@ -59,7 +59,7 @@ enum run_phase { RUNS, SETTLES, ENDS, KILLS, OVER };
 /* Why a command that runs was told to end. */
 enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
 
-/* One run of the command, as jobd sees it. */
+/* One run of the command. */
 struct run {
     const struct jobd_task *task;
     const struct exec_config *config;
@@ -133,7 +133,7 @@ static void write_payload(struct run *run)
         write(run->ends[INPUT], payload->bytes + run->written, payload->size - run->written);
     if (size > 0)
         run->written += (size_t)size;
-    /* Who does not want to read all of it need not: EPIPE is no failure. */
+    /* A command need not read all of its input: EPIPE is no failure. */
     if ((size < 0 && errno != EAGAIN && errno != EINTR) || run->written == payload->size)
         close_end(run, INPUT);
 }
@@ -167,8 +167,8 @@ static size_t read_some(struct run *run, int pipe)
     return (size_t)size;
 }
 
-/* What stands in the pipe when nobody of ours is left; one that got the pipe from outside, as over
- * a socket, may go on writing. */
+/* Reads only what is in the pipe once none of our processes is left: one that got the pipe in
+ * another way, as over a socket, may go on writing for ever. */
 static void read_rest(struct run *run, int pipe)
 {
     int bytes = 0;
@@ -233,7 +233,8 @@ static int spawn_tree(struct run *run, int pairs[PIPES][2], char **environment)
     return error;
 }
 
-/* Old kernels and the seccomp filters of old container engines refuse it; then we look. */
+/* Where an old kernel, or the seccomp filter of an old container engine, has no pidfd_open(), the
+ * end of a command is polled for. */
 static int watch_leader(pid_t leader)
 {
     static atomic_flag said = ATOMIC_FLAG_INIT;
@@ -244,7 +245,7 @@ static int watch_leader(pid_t leader)
     return fd;
 }
 
-/* What could not be had. */
+/* What it could not get, for the error. */
 static const char *refused(const struct run *run)
 {
     const struct exec_place *place = &run->config->place;
@@ -261,7 +262,7 @@ static const char *refused(const struct run *run)
     return run->config->command[0];
 }
 
-/* 0 or -errno; then nothing is left open. */
+/* 0; or -errno, and nothing is left open. */
 static int start(struct run *run)
 {
     int pairs[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};

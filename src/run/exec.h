@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The `exec` runner: an attempt is one run of a command, from its birth to the last byte of its
+/* The `exec` runner: an attempt is one run of a command, from its start to the last byte of its
  * pipes and the end of the last process that it has started.
  *
  * The command is started without a shell, looked up in PATH, in a session and process group of its
@@ -35,7 +35,8 @@
 
 struct user;
 
-/* Where and as whom; what is NULL is as jobd has it. Borrowed as long as attempts run. */
+/* Where and as whom a command runs; what is NULL is as for jobd itself. Borrowed as long as
+ * attempts run. */
 struct exec_place {
     const char *directory;
     char *const

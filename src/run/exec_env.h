@@ -23,5 +23,6 @@ char **exec_env_list(struct exec_env *env);
  * sets itself, or keeps from commands, it may not. */
 bool exec_env_name_ok(const char *name);
 
-/* What stands for this character of a field's name in the name of its variable. */
+/* The character of a variable's name for this character of a field's name: X-Name is
+ * JOBD_HEADER_X_NAME. */
 char exec_env_letter(char c);

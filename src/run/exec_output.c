@@ -26,7 +26,7 @@ static bool hold(size_t bytes)
     return false;
 }
 
-/* To another blob, as others may be reading the one that there is. */
+/* Copies to a new blob, since others may be reading the former one. */
 static void move_to(struct exec_output *output, struct jobd_blob *other)
 {
     if (output->used > 0)
@@ -35,7 +35,7 @@ static void move_to(struct exec_output *output, struct jobd_blob *other)
     output->output = other;
 }
 
-/* False when there is no memory for it, of the machine's or of ours. */
+/* False when there is no memory for it, in the budget or at all. */
 static bool resize(struct exec_output *output, size_t room)
 {
     if (!hold(room - output->room))
@@ -50,7 +50,7 @@ static bool resize(struct exec_output *output, size_t room)
     return true;
 }
 
-/* Where twice as much is too much it is some of that: all of it is copied each time. */
+/* Tries to double the room, since each growth copies everything; if that is too much, less. */
 static bool grow(struct exec_output *output, size_t needed)
 {
     size_t next = output->room > 0 ? output->room * 2 : FIRST_BYTES;

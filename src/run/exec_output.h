@@ -20,18 +20,19 @@ struct exec_output {
     uint64_t errors_total;
 };
 
-/* All that is kept of commands that run takes at most this, as --memory is for those that have
- * ended; what goes beyond is dropped. Until it has been said there is no such limit. */
+/* The outputs of all commands that run take at most this many bytes together; what goes beyond is
+ * dropped. Until this has been called there is no limit. --memory counts only the outputs of
+ * commands that have ended. */
 void exec_output_limit(size_t bytes_max);
 
-/* True: there is something new. What stands in `output->output` never changes: when it needs more
- * room that is another blob. */
+/* Adds bytes of standard output. True: there is something new, more output or that it is truncated.
+ * The bytes in `output->output` never change: for more room another blob takes its place. */
 bool exec_output_add(struct exec_output *output, const char *bytes, size_t size);
 void exec_errors_add(struct exec_output *output, const char *bytes, size_t size);
 
-/* Standard output, text when it is UTF-8; the caller's, NULL when there is none. To be called once,
- * at the end. */
+/* Standard output, of the type text if it is UTF-8: the caller's; NULL: there is none. Once, at the
+ * end. */
 struct jobd_blob *exec_output_take(struct exec_output *output);
 
-/* The end of standard error from the beginning of a character on, without line ends behind it. */
+/* The end of standard error, which begins with a whole character and has no line ends behind it. */
 void exec_errors_end(const struct exec_output *output, char text[EXEC_ERROR_BYTES + 1]);

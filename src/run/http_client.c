@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A line waits for the answer, the time and the stop all at once.
+/* A client waits for the answer, the time limit and the stop all at once.
  *
- * Times are kept here and not by libcurl: when its time is over while a name is being looked up, it
- * joins the thread that looks (getaddrinfo() cannot be cancelled) and hears no stop meanwhile. Its
- * way out, CURLOPT_QUICK_EXIT, may touch freed memory when that thread ends at that very moment
- * (before libcurl 8.14). So such a line is given up, and comes back when the thread has ended. */
+ * Time limits are kept here and not by libcurl: one that is reached while a name is being looked up
+ * makes libcurl join the thread that looks (getaddrinfo() cannot be cancelled), and it hears no
+ * stop meanwhile. Its way out, CURLOPT_QUICK_EXIT, may touch freed memory when that thread ends at
+ * that very moment (before libcurl 8.14). So such a client is given up, and can be used again when
+ * the thread has ended. */
 #include "run/http_client.h"
 
 #include <curl/curl.h>
@@ -17,6 +18,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 #include "base/verify.h"
 
@@ -48,7 +50,7 @@ struct coming {
 
 struct http_client {
     CURL *easy;
-    CURLM *multi; /* the line's own: it holds the connection */
+    CURLM *multi; /* the client's own: it holds the connection */
     size_t keep_bytes;
     enum fetch_phase phase;
     int64_t connect_until_us;
@@ -64,11 +66,11 @@ struct http_client {
 
 /* ---- what libcurl calls */
 
-static void begin_connecting(struct http_client *line, enum fetch_phase phase)
+static void begin_connecting(struct http_client *client, enum fetch_phase phase)
 {
-    if (line->phase == BEGUN || line->phase == ASKED) /* again: the kept connection was stale */
-        line->connect_until_us = clock_after_us(HTTP_CONNECT_MS * INT64_C(1000));
-    line->phase = phase;
+    if (client->phase == BEGUN || client->phase == ASKED) /* again: the kept connection was stale */
+        client->connect_until_us = clock_after_us(HTTP_CONNECT_MS * INT64_C(1000));
+    client->phase = phase;
 }
 
 static int on_resolve(void *resolver, void *reserved, void *context)
@@ -80,19 +82,19 @@ static int on_resolve(void *resolver, void *reserved, void *context)
 
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct http_client *line = context;
+    struct http_client *client = context;
     (void)purpose;
-    if (line->given_up)
+    if (client->given_up)
         return CURL_SOCKET_BAD;
-    begin_connecting(line, CONNECTING);
+    begin_connecting(client, CONNECTING);
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static int on_connection(void *context, char *to, char *from, int to_port, int from_port)
 {
-    struct http_client *line = context;
+    struct http_client *client = context;
     (void)to, (void)from, (void)to_port, (void)from_port;
-    line->phase = ASKED;
+    client->phase = ASKED;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -104,23 +106,23 @@ static void read_retry_after(struct coming *coming, const char *field, size_t si
     int64_t seconds = 0;
     if (size < sizeof name || strncasecmp(field, name, sizeof name - 1) != 0)
         return;
-    while (at < end && (*at == ' ' || *at == '\t'))
+    while (at < end && char_is_blank(*at))
         at++;
     const char *digits = at;
-    for (; at < end && *at >= '0' && *at <= '9'; at++)
+    for (; at < end && char_is_digit(*at); at++)
         if (seconds <= HTTP_RETRY_AFTER_MAX_S)
             seconds = seconds * 10 + (*at - '0');
     while (at < end && strchr(" \t\r\n", *at) != NULL)
         at++;
-    if (at == end && digits < end && *digits >= '0' && *digits <= '9')
+    if (at == end && digits < end && char_is_digit(*digits))
         coming->wait_for_s = seconds < HTTP_RETRY_AFTER_MAX_S ? seconds : HTTP_RETRY_AFTER_MAX_S;
 }
 
 /* A line of the header. The last status line counts: there may have been a 103. */
 static size_t on_header(char *from, size_t one, size_t size, void *context)
 {
-    struct http_client *line = context;
-    struct coming *coming = &line->coming;
+    struct http_client *client = context;
+    struct coming *coming = &client->coming;
     (void)one;
     coming->fields_bytes += size + FIELD_BYTES;
     if (coming->fields_bytes > FIELDS_MAX_BYTES)
@@ -138,9 +140,9 @@ static size_t on_header(char *from, size_t one, size_t size, void *context)
     if (at == NULL)
         at = end - 1;
     snprintf(coming->reason, sizeof coming->reason, "%.*s", (int)(end - at - 1), at + 1);
-    if (curl_easy_getinfo(line->easy, CURLINFO_RESPONSE_CODE, &coming->status) != CURLE_OK)
+    if (curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &coming->status) != CURLE_OK)
         return 0;
-    coming->keep_bytes = coming->status / 100 == 2 ? line->keep_bytes : HTTP_ERROR_BYTES;
+    coming->keep_bytes = coming->status / 100 == 2 ? client->keep_bytes : HTTP_ERROR_BYTES;
     coming->enough = coming->status == 101; /* what follows is not HTTP */
     return coming->enough ? 0 : size;
 }
@@ -178,7 +180,7 @@ static size_t on_body(char *from, size_t one, size_t size, void *context)
     return coming->enough ? 0 : size;
 }
 
-/* ---- lines */
+/* ---- clients */
 
 static bool set_target(CURL *easy, const struct http_target *target)
 {
@@ -191,14 +193,14 @@ static bool set_target(CURL *easy, const struct http_target *target)
     return wrong == 0;
 }
 
-static bool set_options(struct http_client *line, const struct http_target *target)
+static bool set_options(struct http_client *client, const struct http_target *target)
 {
-    CURL *easy = line->easy;
+    CURL *easy = client->easy;
     unsigned wrong = !set_target(easy, target);
     wrong |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
                               http_client_has_tls() ? "http,https" : "http");
-    /* A line has one request at a time: the second version would bring nothing. */
+    /* A client has one request at a time: HTTP/2 would bring nothing. */
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     wrong |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -208,104 +210,104 @@ static bool set_options(struct http_client *line, const struct http_target *targ
     wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     wrong |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L); /* finds a dead machine */
     wrong |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)INT_MAX);
-    wrong |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, line->error);
+    wrong |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->error);
     wrong |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
-    wrong |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, client);
     wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-    wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
     wrong |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
-    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, client);
     wrong |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
     wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, line);
-    return wrong == 0 && curl_multi_setopt(line->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
+    return wrong == 0 && curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
 }
 
 struct http_client *http_client_new(const struct http_target *target, size_t keep_bytes)
 {
-    struct http_client *line = calloc(1, sizeof *line);
-    if (line == NULL)
+    struct http_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
         return NULL;
-    line->keep_bytes = keep_bytes;
-    line->easy = curl_easy_init();
-    line->multi = curl_multi_init();
-    if (line->easy == NULL || line->multi == NULL || !set_options(line, target)) {
-        http_client_free(line);
+    client->keep_bytes = keep_bytes;
+    client->easy = curl_easy_init();
+    client->multi = curl_multi_init();
+    if (client->easy == NULL || client->multi == NULL || !set_options(client, target)) {
+        http_client_free(client);
         return NULL;
     }
-    return line;
+    return client;
 }
 
-bool http_client_aim(struct http_client *line, const struct http_target *target)
+bool http_client_aim(struct http_client *client, const struct http_target *target)
 {
-    return set_target(line->easy, target);
+    return set_target(client->easy, target);
 }
 
-bool http_client_gets(struct http_client *line)
+bool http_client_use_get(struct http_client *client)
 {
-    line->gets = true;
-    return curl_easy_setopt(line->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+    client->gets = true;
+    return curl_easy_setopt(client->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 }
 
-void http_client_hear_out(struct http_client *line, int64_t us)
+void http_client_hear_out(struct http_client *client, int64_t us)
 {
-    line->hear_us = us;
+    client->hear_us = us;
 }
 
-static void forget(struct http_client *line)
+static void forget(struct http_client *client)
 {
-    curl_slist_free_all(line->fields);
-    jobd_blob_unref(line->payload);
-    free(line->coming.bytes);
-    line->fields = NULL;
-    line->payload = NULL;
-    line->coming = (struct coming){0};
-    line->phase = BEGUN;
-    line->given_up = false;
-    line->error[0] = '\0';
+    curl_slist_free_all(client->fields);
+    jobd_blob_unref(client->payload);
+    free(client->coming.bytes);
+    client->fields = NULL;
+    client->payload = NULL;
+    client->coming = (struct coming){0};
+    client->phase = BEGUN;
+    client->given_up = false;
+    client->error[0] = '\0';
 }
 
-void http_client_free(struct http_client *line)
+void http_client_free(struct http_client *client)
 {
-    /* Else this would wait for a lookup that nobody waits for any more. The little danger, see
-     * above, is worth it at the end only. */
-    if (line->given_up)
-        (void)curl_easy_setopt(line->easy, CURLOPT_QUICK_EXIT, 1L);
-    if (line->under_way)
-        (void)curl_multi_remove_handle(line->multi, line->easy);
-    curl_easy_cleanup(line->easy);
-    (void)curl_multi_cleanup(line->multi);
-    forget(line);
-    free(line);
+    /* Else this would wait for a lookup that nobody needs any more. The risk that the head of this
+     * file describes is taken at the end only. */
+    if (client->given_up)
+        (void)curl_easy_setopt(client->easy, CURLOPT_QUICK_EXIT, 1L);
+    if (client->under_way)
+        (void)curl_multi_remove_handle(client->multi, client->easy);
+    curl_easy_cleanup(client->easy);
+    (void)curl_multi_cleanup(client->multi);
+    forget(client);
+    free(client);
 }
 
-/* Goes on as far as it can without waiting; false when the line is broken. */
-static bool go_on(struct http_client *line, bool *ended, CURLcode *code)
+/* Goes on as far as it can without waiting; false when the client is broken. */
+static bool go_on(struct http_client *client, bool *ended, CURLcode *code)
 {
     int running, left;
-    if (curl_multi_perform(line->multi, &running) != CURLM_OK)
+    if (curl_multi_perform(client->multi, &running) != CURLM_OK)
         return false;
-    const CURLMsg *message = curl_multi_info_read(line->multi, &left);
+    const CURLMsg *message = curl_multi_info_read(client->multi, &left);
     *ended = message != NULL && message->msg == CURLMSG_DONE;
     if (*ended)
         *code = message->data.result;
     return running > 0 || *ended;
 }
 
-bool http_client_reset(struct http_client *line)
+bool http_client_reset(struct http_client *client)
 {
-    if (line->under_way && line->phase == RESOLVING) {
+    if (client->under_way && client->phase == RESOLVING) {
         bool ended;
         CURLcode code;
-        line->given_up = true;
-        if (go_on(line, &ended, &code) && !ended)
+        client->given_up = true;
+        if (go_on(client, &ended, &code) && !ended)
             return false;
     }
-    if (line->under_way)
-        verify(curl_multi_remove_handle(line->multi, line->easy) == CURLM_OK);
-    line->under_way = false;
-    forget(line);
+    if (client->under_way)
+        verify(curl_multi_remove_handle(client->multi, client->easy) == CURLM_OK);
+    client->under_way = false;
+    forget(client);
     return true;
 }
 
@@ -313,65 +315,60 @@ bool http_client_reset(struct http_client *line)
 
 bool http_client_name_ok(const char *name)
 {
-    size_t length = strlen(name);
-    return length > 0 && strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
+    return *name != '\0' && name[chars_count(name, CHARS_TOKEN)] == '\0';
 }
 
 bool http_client_value_ok(const char *value)
 {
     bool blank = true;
-    for (; *value != '\0'; value++) {
-        unsigned char c = (unsigned char)*value;
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-        blank = blank && (c == ' ' || c == '\t');
-    }
-    return !blank;
+    for (; char_is(*value, CHARS_TEXT); value++)
+        blank = blank && char_is_blank(*value);
+    return *value == '\0' && !blank;
 }
 
-bool http_client_line(struct http_client *line, const char *text)
+bool http_client_field_line(struct http_client *client, const char *text)
 {
-    struct curl_slist *fields = curl_slist_append(line->fields, text);
+    struct curl_slist *fields = curl_slist_append(client->fields, text);
     if (fields != NULL)
-        line->fields = fields;
+        client->fields = fields;
     return fields != NULL;
 }
 
-bool http_client_field(struct http_client *line, const char *name, const char *value)
+bool http_client_field(struct http_client *client, const char *name, const char *value)
 {
     char *text;
     if (!http_client_value_ok(value))
         return true;
     if (asprintf(&text, "%s: %s", name, value) < 0)
         return false;
-    bool added = http_client_line(line, text);
+    bool added = http_client_field_line(client, text);
     free(text);
     return added;
 }
 
-static bool begin(struct http_client *line, struct jobd_blob *payload)
+static bool begin(struct http_client *client, struct jobd_blob *payload)
 {
     const char *bytes = "";
     size_t size = 0;
     unsigned wrong = 0;
     if (payload != NULL) {
-        line->payload = jobd_blob_ref(payload); /* a line given up outlives the request */
+        client->payload = jobd_blob_ref(payload); /* a client given up outlives the request */
         bytes = (const char *)payload->bytes;
         size = payload->size;
     }
     /* What libcurl would add: a field without a value takes it away. */
-    if (!http_client_line(line, "Expect:") ||
-        (payload == NULL && !http_client_line(line, "Content-Type:")))
+    if (!http_client_field_line(client, "Expect:") ||
+        (payload == NULL && !http_client_field_line(client, "Content-Type:")))
         return false;
-    wrong |= curl_easy_setopt(line->easy, CURLOPT_HTTPHEADER, line->fields);
-    if (!line->gets) {
-        wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
-        wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    wrong |= curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, client->fields);
+    if (!client->gets) {
+        wrong |= curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, bytes);
+        wrong |= curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
     }
-    wrong |= curl_easy_setopt(line->easy, CURLOPT_FRESH_CONNECT, 0L);
-    line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
-    return line->under_way;
+    wrong |= curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, 0L);
+    client->under_way =
+        wrong == 0 && curl_multi_add_handle(client->multi, client->easy) == CURLM_OK;
+    return client->under_way;
 }
 
 static bool readable(int fd)
@@ -382,78 +379,78 @@ static bool readable(int fd)
 
 /* Says that nothing more will be sent: a service that has not answered yet need not, and what is
  * under way still comes. False when that cannot be said. */
-static bool half_close(struct http_client *line)
+static bool half_close(struct http_client *client)
 {
     curl_socket_t socket = CURL_SOCKET_BAD;
-    return line->hear_us > 0 && line->phase == ASKED &&
-           curl_easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
+    return client->hear_us > 0 && client->phase == ASKED &&
+           curl_easy_getinfo(client->easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
            socket != CURL_SOCKET_BAD && shutdown(socket, SHUT_WR) == 0;
 }
 
-static enum http_end converse(struct http_client *line, int64_t until_us, int stop_fd,
+static enum http_end converse(struct http_client *client, int64_t until_us, int stop_fd,
                               CURLcode *code)
 {
     struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
     for (;;) {
         bool ended;
-        if (!go_on(line, &ended, code))
+        if (!go_on(client, &ended, code))
             return HTTP_BROKEN;
         if (ended)
             return HTTP_ENDED;
-        if (stop.revents != 0 && !half_close(line))
+        if (stop.revents != 0 && !half_close(client))
             return HTTP_STOPPED;
         if (stop.revents != 0) {
             stop = (struct curl_waitfd){.fd = stop_fd = -1};
-            int64_t heard_us = clock_after_us(line->hear_us);
+            int64_t heard_us = clock_after_us(client->hear_us);
             until_us = heard_us < until_us ? heard_us : until_us;
         }
-        bool connects = line->phase == RESOLVING || line->phase == CONNECTING;
-        bool sooner = connects && line->connect_until_us < until_us;
-        int ms = clock_ms_until(sooner ? line->connect_until_us : until_us);
+        bool connects = client->phase == RESOLVING || client->phase == CONNECTING;
+        bool sooner = connects && client->connect_until_us < until_us;
+        int ms = clock_ms_until(sooner ? client->connect_until_us : until_us);
         if (ms == 0)
             return HTTP_LATE;
         if (ms < 0 || ms > POLL_MAX_MS)
             ms = POLL_MAX_MS;
-        if (curl_multi_poll(line->multi, &stop, stop_fd >= 0 ? 1 : 0, ms, NULL) != CURLM_OK)
+        if (curl_multi_poll(client->multi, &stop, stop_fd >= 0 ? 1 : 0, ms, NULL) != CURLM_OK)
             return HTTP_BROKEN;
         /* Told to stop: nothing is sent any more, but an answer that has come already counts. */
-        if (stop.revents != 0 && line->phase != ASKED)
+        if (stop.revents != 0 && client->phase != ASKED)
             return HTTP_STOPPED;
     }
 }
 
 /* ---- the answer */
 
-static void explain(struct http_client *line, CURLcode code)
+static void explain(struct http_client *client, CURLcode code)
 {
-    size_t used = strlen(line->error), left = sizeof line->error - used;
+    size_t used = strlen(client->error), left = sizeof client->error - used;
     long number = 0;
-    if (line->coming.fields_bytes > FIELDS_MAX_BYTES)
-        snprintf(line->error, sizeof line->error, "the answer's fields take more than %d KiB",
+    if (client->coming.fields_bytes > FIELDS_MAX_BYTES)
+        snprintf(client->error, sizeof client->error, "the answer's fields take more than %d KiB",
                  FIELDS_MAX_BYTES / 1024);
     else if (used == 0)
-        snprintf(line->error, left, "%s", curl_easy_strerror(code));
+        snprintf(client->error, left, "%s", curl_easy_strerror(code));
     else if (code == CURLE_COULDNT_CONNECT && /* alone it does not help much */
-             curl_easy_getinfo(line->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)
-        snprintf(line->error + used, left, ": %s", strerror((int)number));
+             curl_easy_getinfo(client->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)
+        snprintf(client->error + used, left, ": %s", strerror((int)number));
 }
 
-static void take_answer(struct http_client *line, CURLcode code, struct http_answer *answer)
+static void take_answer(struct http_client *client, CURLcode code, struct http_answer *answer)
 {
-    struct coming *coming = &line->coming;
+    struct coming *coming = &client->coming;
     const char *type = NULL;
     curl_off_t seconds = 0;
     if (code == CURLE_OK && !coming->whole_header)
         code = CURLE_GOT_NOTHING;
     if (code != CURLE_OK && !coming->enough) {
-        explain(line, code);
-        answer->reason = line->error;
+        explain(client, code);
+        answer->reason = client->error;
         return;
     }
-    if (curl_easy_getinfo(line->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL &&
+    if (curl_easy_getinfo(client->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL &&
         strlen(type) <= TYPE_MAX && http_client_value_ok(type))
         answer->type = type;
-    if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+    if (curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
         answer->wait_for_s = seconds; /* below 0: a date that is over */
     answer->says_when = seconds != 0 || coming->wait_for_s >= 0;
     if (coming->wait_for_s >= 0)
@@ -467,41 +464,42 @@ static void take_answer(struct http_client *line, CURLcode code, struct http_ans
     answer->cut = coming->dropped_bytes > 0;
 }
 
-bool http_client_answer_field(struct http_client *line, const char *name, char *out, size_t size)
+bool http_client_answer_field(struct http_client *client, const char *name, char *out, size_t size)
 {
     struct curl_header *field;
-    if (curl_easy_header(line->easy, name, 0, CURLH_HEADER, -1, &field) != CURLHE_OK ||
+    if (curl_easy_header(client->easy, name, 0, CURLH_HEADER, -1, &field) != CURLHE_OK ||
         strlen(field->value) >= size)
         return false;
     snprintf(out, size, "%s", field->value);
     return true;
 }
 
-/* A kept connection that the service has closed meanwhile: nothing of an answer has come, so the
- * request may go out again. libcurl sees to that itself, but not when the end comes while a large
- * body is going out. */
-static bool was_stale(const struct http_client *line, CURLcode code)
+/* Was it a kept connection that the service had closed meanwhile? Nothing of an answer has come, so
+ * the request may be sent again. libcurl does so itself, but not when the connection ends while a
+ * large body is being sent. */
+static bool was_stale(const struct http_client *client, CURLcode code)
 {
     long connects = 1;
     return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) &&
-           line->coming.fields_bytes == 0 &&
-           curl_easy_getinfo(line->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+           client->coming.fields_bytes == 0 &&
+           curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
            connects == 0;
 }
 
-static bool begin_again(struct http_client *line)
+static bool begin_again(struct http_client *client)
 {
     unsigned wrong = 0;
-    verify(curl_multi_remove_handle(line->multi, line->easy) == CURLM_OK);
-    line->under_way = false;
-    line->phase = BEGUN;
-    line->error[0] = '\0';
-    wrong |= curl_easy_setopt(line->easy, CURLOPT_FRESH_CONNECT, 1L);
-    line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
-    return line->under_way;
+    verify(curl_multi_remove_handle(client->multi, client->easy) == CURLM_OK);
+    client->under_way = false;
+    client->phase = BEGUN;
+    client->error[0] = '\0';
+    wrong |= curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, 1L);
+    client->under_way =
+        wrong == 0 && curl_multi_add_handle(client->multi, client->easy) == CURLM_OK;
+    return client->under_way;
 }
 
-enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
+enum http_end http_client_post(struct http_client *client, struct jobd_blob *payload,
                                int64_t timeout_us, int stop_fd, struct http_answer *answer)
 {
     int64_t until_us = timeout_us > 0 ? clock_after_us(timeout_us) : INT64_MAX;
@@ -509,20 +507,20 @@ enum http_end http_client_post(struct http_client *line, struct jobd_blob *paylo
     *answer = (struct http_answer){.reason = "", .type = ""};
     if (readable(stop_fd))
         return HTTP_STOPPED;
-    if (!begin(line, payload))
+    if (!begin(client, payload))
         return HTTP_BROKEN;
-    enum http_end end = converse(line, until_us, stop_fd, &code);
-    if (end == HTTP_ENDED && was_stale(line, code)) {
+    enum http_end end = converse(client, until_us, stop_fd, &code);
+    if (end == HTTP_ENDED && was_stale(client, code)) {
         if (readable(stop_fd))
             return HTTP_STOPPED;
-        if (!begin_again(line))
+        if (!begin_again(client))
             return HTTP_BROKEN;
-        end = converse(line, until_us, stop_fd, &code);
+        end = converse(client, until_us, stop_fd, &code);
     }
-    answer->asked = line->phase == ASKED;
-    answer->silent = line->coming.fields_bytes == 0;
+    answer->asked = client->phase == ASKED;
+    answer->silent = client->coming.fields_bytes == 0;
     if (end == HTTP_ENDED)
-        take_answer(line, code, answer);
+        take_answer(client, code, answer);
     return end;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests to a web service, over libcurl. A line is a handle with its one kept connection; it
- * belongs to one thread at a time and makes one request at a time. */
+/* Requests to a web service, over libcurl. A client keeps one connection; it belongs to one thread
+ * at a time and makes one request at a time. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,10 +19,10 @@ enum http_end {
     HTTP_ENDED,   /* the answer says how */
     HTTP_STOPPED, /* told to stop */
     HTTP_LATE,    /* no connection, or no whole answer, in time */
-    HTTP_BROKEN   /* short memory; the line is of no use any more: free it */
+    HTTP_BROKEN   /* memory is short; the client is of no further use: free it */
 };
 
-/* Valid until the line is reset. */
+/* Valid until the client is reset. */
 struct http_answer {
     long status; /* 0: there was no whole answer, and `reason` says why */
     const char *reason;
@@ -57,47 +57,50 @@ struct http_target {
 
 enum { HTTP_SOCKET_MAX = 107 }; /* bytes of a socket's path */
 
-/* A line that posts there and keeps so much of an answer. NULL when memory is short. */
+/* A client that POSTs there, and keeps at most keep_bytes of an answer's body. NULL when memory is
+ * short. */
 struct http_client *http_client_new(const struct http_target *target, size_t keep_bytes);
 
-/* The next requests go there; over the same connection where it leads there. Not while one is under
- * way. False when memory is short. */
-JOBD_MUST_READ bool http_client_aim(struct http_client *line, const struct http_target *target);
+/* The next requests go there, over the kept connection if that leads there. Not while a request is
+ * under way. False when memory is short. */
+JOBD_MUST_READ bool http_client_aim(struct http_client *client, const struct http_target *target);
 
-/* From now on they are GETs, without a body. */
-JOBD_MUST_READ bool http_client_gets(struct http_client *line);
+/* From now on requests are GETs, without a body. False when memory is short. */
+JOBD_MUST_READ bool http_client_use_get(struct http_client *client);
 
-/* From now on a request that is told to stop, when it has been sent, hears for so long what may be
- * on its way: its connection is closed in one direction only, so that the service knows that nobody
- * waits any more, but an answer that it has given is not lost. 0: a stop cuts. */
-void http_client_hear_out(struct http_client *line, int64_t us);
+/* From now on a request that has been sent, and is then told to stop, waits this long for an answer
+ * that may be on its way: its connection is closed in one direction only, so that the service knows
+ * that nobody waits any more, but an answer that it has given already is not lost. 0, as at the
+ * beginning: a stop cuts the connection. */
+void http_client_hear_out(struct http_client *client, int64_t us);
 
 /* Closes the connection. */
-void http_client_free(struct http_client *line);
+void http_client_free(struct http_client *client);
 
-/* Adds a field to the next request; none when the value is not one. False when memory is short. */
-JOBD_MUST_READ bool http_client_field(struct http_client *line, const char *name,
+/* Adds a field to the next request, unless http_client_value_ok() refuses the value. False when
+ * memory is short. */
+JOBD_MUST_READ bool http_client_field(struct http_client *client, const char *name,
                                       const char *value);
 
-/* Adds a whole field, `Name: value`, as it is. False when memory is short. */
-JOBD_MUST_READ bool http_client_line(struct http_client *line, const char *field);
+/* Adds a whole field line, `Name: value`, as it is. False when memory is short. */
+JOBD_MUST_READ bool http_client_field_line(struct http_client *client, const char *field);
 
 /* POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
  * (-1: none) is readable, or until timeout_us has passed (0: for ever, but a connection must be
  * there after HTTP_CONNECT_MS). Fills *answer in any case. A kept connection that turns out to be
  * closed is replaced, once, as long as nothing of an answer has come. */
-JOBD_MUST_READ enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
+JOBD_MUST_READ enum http_end http_client_post(struct http_client *client, struct jobd_blob *payload,
                                               int64_t timeout_us, int stop_fd,
                                               struct http_answer *answer);
 
 /* A field of the last answer, the first of this name. False when there is none, or it takes `size`
- * bytes or more. Until the line is reset. */
-JOBD_MUST_READ bool http_client_answer_field(struct http_client *line, const char *name, char *out,
-                                             size_t size);
+ * bytes or more. Until the client is reset. */
+JOBD_MUST_READ bool http_client_answer_field(struct http_client *client, const char *name,
+                                             char *out, size_t size);
 
-/* Forgets the last request, and cuts its connection where it has not ended. False when that cannot
- * be yet, as a name is still being looked up: to be called again later. Does not block. */
-JOBD_MUST_READ bool http_client_reset(struct http_client *line);
+/* Forgets the last request, and cuts its connection if it has not ended. False while that is not
+ * possible yet, because a name is still being looked up: call it again later. Does not block. */
+JOBD_MUST_READ bool http_client_reset(struct http_client *client);
 
 /* libcurl's version. */
 const char *http_client_library(void);

@@ -20,7 +20,7 @@
  * a standard descriptor is missing and /dev/null cannot be opened. */
 __attribute__((warn_unused_result)) int inherited_take(void);
 
-/* Was it ignored at the start? Any thread. */
+/* Was this signal ignored at the start? Any thread. */
 bool inherited_ignored(int signal);
 
 /* The limit on open files at the start; false when it is not known. Any thread. */

@@ -17,5 +17,5 @@ struct packed_call {
     unsigned char copy[] __attribute__((aligned(16)));
 };
 
-/* The same with a copy of the bytes at its argument. NULL: memory is short. */
+/* A payload of this call, with a copy of the bytes at its argument. NULL: memory is short. */
 struct jobd_blob *packed_call_new(const struct packed_call *what);

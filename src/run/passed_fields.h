@@ -8,7 +8,7 @@
 
 enum { PASSED_NAMES_MAX = 16, PASSED_NAME_SIZE = 65 /* with its NUL */ };
 
-/* Does a runner that signs make it itself? */
+/* Is it a field that a runner makes itself when it signs? */
 bool passed_fields_signs(const char *name);
 
 /* A field in that text, without an end of its own. */
@@ -20,5 +20,5 @@ struct passed_field {
     size_t value_size;
 };
 
-/* The first in *text, which is behind it then; false when there is none any more. */
+/* The first field of *text, which then points behind it; false: there are no more. */
 bool passed_fields_next(const char **text, struct passed_field *field);

@@ -154,7 +154,7 @@ static bool stopping_locked(const struct worker *worker) REQUIRES(worker->sync.l
     return same_attempt(&worker->stop, &now);
 }
 
-/* A stop for an attempt before this one must not be heard from here on. */
+/* From here on a stop that was meant for an earlier attempt must have no effect. */
 static void begin_attempt(struct worker *worker)
 {
     mutex_lock(&worker->sync.lock);
@@ -214,8 +214,8 @@ static void end_attempt(struct worker *worker)
     mutex_unlock(&worker->sync.lock);
 }
 
-/* After a job that could not be started as the store fails: it fails the next one too, for a while.
- */
+/* The store failed, so a job could not be started; it would fail for the next one too, so waits for
+ * a moment. */
 static void rest(struct worker *worker)
 {
     struct timespec until = clock_monotonic(clock_after_us(STORE_REST_US));
@@ -225,7 +225,7 @@ static void rest(struct worker *worker)
     mutex_unlock(&worker->sync.lock);
 }
 
-/* From `from` to `to`, if it is there. */
+/* Moves the worker from `from` to `to`. False: it was not there. */
 static bool move(struct worker *worker, enum presence from, enum presence to)
 {
     mutex_lock(&worker->sync.lock);
@@ -245,7 +245,7 @@ static bool is_idle(struct worker *worker)
     return idle;
 }
 
-/* JOBD_CLOSED when the pool stops and nobody can be told. */
+/* JOBD_CLOSED when the pool stops while the store fails, so that trying again is of no use. */
 static enum jobd_result take(struct worker *worker)
 {
     struct jobd *jobd = worker->pool->jobd;
@@ -434,7 +434,7 @@ static int worker_start(struct worker *worker)
     return error;
 }
 
-/* Lets those go that are too many, and joins who has gone: how many stay. */
+/* Lets superfluous threads go, and joins those that have gone. Returns how many stay. */
 static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t wanted)
 {
     uint32_t threads = 0;
@@ -449,8 +449,8 @@ static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t 
     return threads;
 }
 
-/* As many threads as are wanted: keeps who was about to go, starts the rest. 0 or -errno: there are
- * fewer then. */
+/* Makes the threads as many as are wanted: keeps those that were about to go, and starts the rest.
+ * On error, -errno, there are fewer. */
 static int set_threads(struct jobd_pool *pool, uint32_t queue, uint32_t wanted)
 {
     struct crew *crew = &pool->crews[jobd_queue_index(queue)];

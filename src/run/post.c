@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The `post` runner: what a request says, what an answer means, and the lines, which an attempt
- * borrows. */
+/* The `post` runner: what a request says, what an answer means, and the connections, which an
+ * attempt borrows. */
 #include "run/post.h"
 
 #include <errno.h>
@@ -19,13 +19,11 @@
 #include "run/http_client.h"
 #include "run/passed_fields.h"
 
-enum {
-    ERROR_SIZE = 800 /* of the text in an outcome */
-};
+enum { ERROR_SIZE = 800 }; /* of the text in an outcome */
 
 /* A connection to the service, and what it belongs to while no attempt has it. */
-struct line {
-    struct line *next;
+struct connection {
+    struct connection *next;
     struct http_client *web;
 };
 
@@ -36,66 +34,67 @@ struct post {
     struct webhook_key key;
     size_t output_max_bytes;
     struct mutex lock;
-    struct line *
-        ready GUARDED_BY(lock); /* the last used first, so that in a lull the others grow old */
-    struct line *hanging GUARDED_BY(lock); /* in a lookup that nobody waits for any more */
+    /* The last used comes first, so that connections which are not needed stay unused, and are
+     * closed. */
+    struct connection *ready GUARDED_BY(lock);
+    struct connection *hanging GUARDED_BY(lock); /* in a lookup that nobody waits for any more */
 };
 
-/* ---- lines */
+/* ---- connections */
 
-static void line_free(struct line *line)
+static void connection_free(struct connection *connection)
 {
-    http_client_free(line->web);
-    free(line);
+    http_client_free(connection->web);
+    free(connection);
 }
 
-static struct line *line_new(const struct post *post)
+static struct connection *connection_new(const struct post *post)
 {
-    struct line *line = malloc(sizeof *line);
+    struct connection *connection = malloc(sizeof *connection);
     const struct http_target target = {.url = post->url, .socket = post->socket, .ca = post->ca};
     struct http_client *web = http_client_new(&target, post->output_max_bytes);
-    if (line == NULL || web == NULL) {
+    if (connection == NULL || web == NULL) {
         if (web != NULL)
             http_client_free(web);
-        free(line);
+        free(connection);
         return NULL;
     }
-    line->web = web;
-    return line;
+    connection->web = web;
+    return connection;
 }
 
-static void put_back(struct post *post, struct line *line)
+static void put_back(struct post *post, struct connection *connection)
 {
-    bool ready = http_client_reset(line->web);
+    bool ready = http_client_reset(connection->web);
     mutex_lock(&post->lock);
-    struct line **list = ready ? &post->ready : &post->hanging;
-    line->next = *list;
-    *list = line;
+    struct connection **list = ready ? &post->ready : &post->hanging;
+    connection->next = *list;
+    *list = connection;
     mutex_unlock(&post->lock);
 }
 
-/* The lines whose lookup has ended can be used again. */
+/* The connections whose lookup has ended can be used again. */
 static void look_at_hanging(struct post *post)
 {
     mutex_lock(&post->lock);
-    struct line *line = post->hanging, *next;
+    struct connection *connection = post->hanging, *next;
     post->hanging = NULL;
     mutex_unlock(&post->lock);
-    for (; line != NULL; line = next) {
-        next = line->next;
-        put_back(post, line);
+    for (; connection != NULL; connection = next) {
+        next = connection->next;
+        put_back(post, connection);
     }
 }
 
-static struct line *borrow(struct post *post)
+static struct connection *borrow(struct post *post)
 {
     look_at_hanging(post);
     mutex_lock(&post->lock);
-    struct line *line = post->ready;
-    if (line != NULL)
-        post->ready = line->next;
+    struct connection *connection = post->ready;
+    if (connection != NULL)
+        post->ready = connection->next;
     mutex_unlock(&post->lock);
-    return line != NULL ? line : line_new(post);
+    return connection != NULL ? connection : connection_new(post);
 }
 
 /* ---- the request */
@@ -172,7 +171,7 @@ static bool add_type(struct http_client *web, const struct jobd_blob *payload)
                              known ? payload->type : "application/octet-stream");
 }
 
-/* The time is that of this attempt, by the wall clock: who checks it wants it to be recent. */
+/* The time is that of this attempt, by the wall clock: receivers refuse one that is not recent. */
 static bool add_signature(struct http_client *web, const struct post_message *letter,
                           const struct jobd_task *task)
 {
@@ -197,7 +196,7 @@ static bool add_own(struct http_client *web, const struct post *post)
 {
     bool added = true;
     for (char **field = post->fields; field != NULL && *field != NULL && added; field++)
-        added = http_client_line(web, *field);
+        added = http_client_field_line(web, *field);
     return added;
 }
 
@@ -209,7 +208,7 @@ static bool add_passed(struct http_client *web, const struct jobd_task *task)
     bool added = true;
     while (added && passed_fields_next(&text, &field)) {
         char *line = strndup(field.line, field.line_size);
-        added = line != NULL && http_client_line(web, line);
+        added = line != NULL && http_client_field_line(web, line);
         free(line);
     }
     return added;
@@ -326,8 +325,8 @@ static void take_output(struct jobd_outcome *outcome, const struct http_answer *
     }
 }
 
-/* The service is not at its best, or not yet; anything else would fail the next time too. A 403
- * that says when to come again is a limit: so do some services answer in place of 429. */
+/* Is the failure temporary? Other answers would be the same next time. A 403 that says when to come
+ * again is a rate limit: some services answer so in place of 429. */
 static bool may_pass(const struct http_answer *answer)
 {
     long status = answer->status;
@@ -335,7 +334,7 @@ static bool may_pass(const struct http_answer *answer)
            (status == 403 && answer->says_when);
 }
 
-/* Neither is it the service that answers so, but what stands in front of it. */
+/* No answer at all; or 502 to 504, which a proxy in front of the service gives. */
 static bool is_down(const struct http_answer *answer)
 {
     long status = answer->status;
@@ -363,11 +362,12 @@ static void judge(struct jobd_outcome *outcome, const struct http_answer *answer
     outcome->down = outcome->state == JOBD_FAILED && is_down(answer);
 }
 
-/* A line may have led elsewhere. */
-static bool aim(const struct post *post, struct line *line, const struct post_message *message)
+/* The connection's last message may have gone to another URL. */
+static bool aim(const struct post *post, struct connection *connection,
+                const struct post_message *message)
 {
     const struct http_target target = {.url = message->url, .socket = post->socket, .ca = post->ca};
-    return message->url == post->url || http_client_aim(line->web, &target);
+    return message->url == post->url || http_client_aim(connection->web, &target);
 }
 
 void post_message(const struct jobd_task *task, const struct post_message *message,
@@ -375,10 +375,11 @@ void post_message(const struct jobd_task *task, const struct post_message *messa
 {
     enum http_end end = HTTP_BROKEN;
     struct http_answer answer;
-    struct line *line = borrow(post);
+    struct connection *connection = borrow(post);
     *outcome = (struct jobd_outcome){.state = JOBD_CANCELLED};
-    if (line != NULL && aim(post, line, message) && add_fields(line->web, post, message, task))
-        end = http_client_post(line->web, message->body, task->timeout_us, stop_fd, &answer);
+    if (connection != NULL && aim(post, connection, message) &&
+        add_fields(connection->web, post, message, task))
+        end = http_client_post(connection->web, message->body, task->timeout_us, stop_fd, &answer);
     if (end == HTTP_BROKEN)
         fail(outcome, "out of memory", "", 0);
     else if (end == HTTP_LATE)
@@ -386,9 +387,9 @@ void post_message(const struct jobd_task *task, const struct post_message *messa
     else if (end == HTTP_ENDED)
         judge(outcome, &answer, message->insists);
     if (end != HTTP_BROKEN)
-        put_back(post, line);
-    else if (line != NULL)
-        line_free(line);
+        put_back(post, connection);
+    else if (connection != NULL)
+        connection_free(connection);
 }
 
 void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
@@ -461,12 +462,12 @@ int post_new(struct post **post, const struct post_config *config)
     return 0;
 }
 
-static void free_lines(struct line *line)
+static void free_connections(struct connection *connection)
 {
-    while (line != NULL) {
-        struct line *next = line->next;
-        line_free(line);
-        line = next;
+    while (connection != NULL) {
+        struct connection *next = connection->next;
+        connection_free(connection);
+        connection = next;
     }
 }
 
@@ -476,8 +477,8 @@ void post_free(struct post *post)
         return;
     look_at_hanging(post);
     mutex_lock(&post->lock);
-    free_lines(post->ready);
-    free_lines(post->hanging);
+    free_connections(post->ready);
+    free_connections(post->hanging);
     mutex_unlock(&post->lock);
     mutex_release(&post->lock);
     explicit_bzero(&post->key, sizeof post->key);

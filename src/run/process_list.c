@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/process_list.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/chars.h"
 
 enum {
     PATH_SIZE = 64,
@@ -112,8 +113,8 @@ static bool has_entry(const char *bytes, size_t size, const char *text)
     return false;
 }
 
-/* Its new memory is there, and does not say yet where the arguments and the environment are: no
- * program is without both. */
+/* Is the process inside execve()? Then it has its new memory, in which arguments and environment
+ * are still empty; no program lacks both otherwise. */
 static bool becomes_another(pid_t id)
 {
     char byte;
@@ -181,11 +182,11 @@ static void sort(struct process_list *list)
         qsort(list->of, list->len, sizeof *list->of, by_id);
 }
 
-/* In a namespace whose /proc is not mounted, the numbers there mean others. */
+/* Where /proc is that of another process namespace, its numbers are those of other processes. */
 static bool is_our_proc(void)
 {
     char text[24] = "";
-    return readlink("/proc/self", text, sizeof text - 1) > 0 && atoll(text) == getpid();
+    return readlink("/proc/self", text, sizeof text - 1) > 0 && strtol(text, NULL, 10) == getpid();
 }
 
 bool process_list_all(struct process_list *list)
@@ -198,7 +199,7 @@ bool process_list_all(struct process_list *list)
     const struct dirent *entry;
     bool good = true;
     while (good && (entry = readdir(directory)) != NULL)
-        if (isdigit((unsigned char)entry->d_name[0]))
+        if (char_is_digit(entry->d_name[0]))
             good = add(list, (pid_t)strtol(entry->d_name, NULL, 10));
     closedir(directory);
     sort(list);
@@ -213,7 +214,7 @@ static bool add_ids(struct process_list *list, int fd)
     bool good = true;
     for (ssize_t got; good && (got = read_at(fd, bytes, sizeof bytes)) > 0;)
         for (ssize_t i = 0; i < got && good; i++) {
-            if (isdigit((unsigned char)bytes[i])) {
+            if (char_is_digit(bytes[i])) {
                 id = id * 10 + (bytes[i] - '0');
                 continue;
             }

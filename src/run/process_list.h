@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes, as /proc tells of them. A picture of one moment: what it shows may have ended, and
- * have started others, by the time that it is looked at. */
+/* Processes, as /proc shows them at one moment: those in a list may have ended, and have started
+ * others, by the time the list is used. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,20 +27,21 @@ enum process_answer { PROCESS_NO, PROCESS_YES, PROCESS_UNSURE };
 /* Zero it before its first use; then it can be read into again and again. */
 void process_list_release(struct process_list *list);
 
-/* All that there are. False when /proc cannot tell, or tells of another namespace, or memory is
- * short. Any thread; costs some microseconds a process. */
+/* Lists all processes. False when /proc cannot be read or is that of another namespace, or memory
+ * is short. Any thread; costs some microseconds for each process. */
 __attribute__((warn_unused_result)) bool process_list_all(struct process_list *list);
 
-/* The children of the main thread. Of a process that adopts orphans these are the adopted ones, as
- * long as its main thread starts no process itself. False when it cannot be told. Any thread. */
+/* Lists the children of the main thread: in a process that adopts orphans these are the adopted
+ * ones, as long as its main thread starts no process itself. False when that cannot be known. Any
+ * thread. */
 __attribute__((warn_unused_result)) bool process_list_adopted(struct process_list *list);
 
 /* The one with this id, or NULL. */
 struct process *process_find(const struct process_list *list, pid_t id);
 
-/* Is each of these texts, of `len`, an entry of the environment that it was started with? `NAME=`
- * stands for any value. No also when it cannot be told; unsure while it is just becoming another
- * program: ask again. Any thread. */
+/* Is each of these `len` texts an entry of the environment with which the process was started?
+ * `NAME=` stands for any value. PROCESS_NO also when that cannot be known; PROCESS_UNSURE while it
+ * is just becoming another program: ask again. Any thread. */
 enum process_answer process_has_environment(pid_t id, const char *const *texts, size_t len);
 
 /* Now, in the unit of began_ticks, rounded down. */

@@ -74,7 +74,8 @@ static void set_up(void)
 
 /* ---- the list */
 
-/* A worker that went on would tell how the command ended, and it has not ended by itself. */
+/* At the end of jobd: a worker that went on would report how the command ended, as if it had done
+ * so by itself. */
 static void block_forever_if(bool ends)
 {
     if (ends)
@@ -193,7 +194,7 @@ static enum process_answer is_marked(const struct process_tree *tree, pid_t id)
     return process_has_environment(id, marks, MARKS);
 }
 
-/* Is it by itself, whatever its parent is? */
+/* Is it the tree's by its session, whatever its parent is? */
 static bool is_in_session(const struct process_tree *tree, const struct process *process)
 {
     return process->session == tree->leader || (has_session(&tree->sessions, process->session) &&
@@ -211,13 +212,14 @@ static enum process_answer is_own_orphan(const struct process_tree *tree,
         return PROCESS_YES;
     if (!orphan->dead)
         return is_marked(tree, orphan->id);
-    /* It says no more, and may have left children since the list was read: once it is reaped. */
+    /* A dead one has no environment. It may have left children since the list was read, which show
+     * once it is reaped. */
     return orphan->began_ticks < tree->began_ticks ? PROCESS_NO : PROCESS_UNSURE;
 }
 
 /* ---- looking */
 
-/* Marks what is the tree's of the whole list, where its own orphans are marked already. */
+/* Marks all processes of the tree in the list, in which its orphans are marked already. */
 static void spread(struct process_tree *tree, struct process_list *list)
 {
     const pid_t self = getpid(), own_session = getsid(0);
@@ -237,8 +239,9 @@ static void spread(struct process_tree *tree, struct process_list *list)
     }
 }
 
-/* Which orphans are the tree's; is one of them alive? Those that are not are reaped. One that ends
- * while the list is read leaves children that are not in it: then it is to be read again. */
+/* Marks the orphans that are the tree's, and reaps the dead ones. Is one of them alive? One that
+ * ended while the list was read left children that are not in it: then the list must be read
+ * again. */
 static bool sort_orphans(const struct process_tree *tree, struct process_list *adopted)
 {
     bool alive = false;

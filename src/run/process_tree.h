@@ -34,8 +34,8 @@ struct process_tree {
     LIST_ENTRY(process_tree) entry;
 };
 
-/* Its command is about to be started: fills it in. Then one of the next two must follow: it has
- * been, and the tree stays where it is until process_tree_end(); or it has not. */
+/* A command is about to be started: fills in its tree, which must stay where it is until
+ * process_tree_end(). One of the next two must follow: the command was started, or it was not. */
 void process_tree_begin(struct process_tree *tree, uint64_t job, uint32_t attempt);
 void process_tree_started(struct process_tree *tree, pid_t leader);
 void process_tree_give_up(struct process_tree *tree);
@@ -43,24 +43,24 @@ void process_tree_give_up(struct process_tree *tree);
 /* Has the command itself ended? True also when somebody else has reaped it. */
 bool process_tree_leader_ended(struct process_tree *tree);
 
-/* Sends a signal to all that lives of the tree, each process once; 0 sends none. One that was alive
- * just before, 0 when there was nobody: then, if the leader has ended, nothing of the tree is left.
- * SIGTERM wakes what stands still, so that it is heard. Orphans that have ended are reaped. What
- * may not be signalled counts as not there. Costs some microseconds, and some for each process of
- * the machine when there is anybody but the leader. Where memory is short, or /proc cannot be read,
- * the leader's group is all that is reached and 0 is returned. */
+/* Sends a signal to all living processes of the tree, each once; number 0 sends none. Returns the
+ * id of one that was alive just before; 0: none was, and if the leader has ended, nothing of the
+ * tree is left. SIGCONT follows SIGTERM, so that stopped processes get it. Orphans that have ended
+ * are reaped. A process that may not be signalled counts as gone. Costs some microseconds, and some
+ * more for each process of the machine when there is any beside the leader. Where memory is short,
+ * or /proc cannot be read, only the leader's group is reached and 0 is returned. */
 pid_t process_tree_signal(struct process_tree *tree, int number);
 
-/* Before the leader is reaped: from then on its id may be a stranger's. What is left of its group
- * is killed, which is nobody unless /proc cannot be read. */
+/* Ends the tree, before its leader is reaped: from then on its id may be another process's. What is
+ * left of its group is killed, which is something only if /proc cannot be read. */
 void process_tree_end(struct process_tree *tree);
 
-/* SIGKILL for all trees, before the process ends. No command begins any more, and
- * process_tree_begin() and process_tree_end() do not return: nothing happens to the jobs any more.
- * Any thread. Blocks until nothing is left, commands that are being started included, but for at
- * most a second. */
+/* SIGKILL for all trees, before jobd itself ends. From then on no command begins, and
+ * process_tree_begin() and process_tree_end() do not return, so that no job changes any more. Any
+ * thread. Blocks until nothing is left, commands that are being started included, but for at most a
+ * second. */
 void process_trees_kill(void);
 
-/* Reaps orphans that have ended, whose ever they are. In the main thread, which gets them, at each
- * SIGCHLD; it must not start processes of its own. */
+/* Reaps all orphans that have ended. In the main thread, whose children they are, at each SIGCHLD;
+ * that thread must not start processes itself. */
 void process_trees_reap(void);

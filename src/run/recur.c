@@ -25,8 +25,7 @@ enum {
 
 #define RETRY_US INT64_C(250000)
 #define BACK_US  CLOCK_SECOND_US /* less is no step of the clock */
-/* At the start of one of several servers: so long another may take until it has taken an instant.
- */
+/* At the start of one of several servers: how long another one may take to take an instant. */
 #define OTHERS_US (5 * CLOCK_SECOND_US)
 
 /* ---- what a plan says, but for what has happened already */
@@ -158,7 +157,7 @@ static void read_plan(struct recur *recur, struct recurrence *entry,
         say(recur, entry, "does not run: %s", problem.text);
 }
 
-/* All instants up to `wall_us` have come: which of them shall happen. The last of them is late when
+/* All instants up to `wall_us` have come: decides which of them happen. The last one is late when
  * it is older than `late_us`. */
 static void take(struct recurrence *entry, int64_t wall_us, int64_t late_us)
 {
@@ -207,7 +206,8 @@ static void look(struct recur *recur, struct jobd *jobd, struct recurrence *entr
     turn_back(recur, jobd, entry);
 }
 
-/* A record may have become another's. */
+/* Tells the watcher of a schedule that has changed. Its record may have been another one's
+ * before. */
 static void tell_watcher(const struct recur *recur, const struct recurrence *entry,
                          const struct jobd_schedule_info *info)
 {
@@ -238,7 +238,7 @@ static void look_at_changes(struct recur *recur, struct jobd *jobd)
 
 /* ---- an instant */
 
-/* RFC 3339, in whole seconds: no two instants are less than one apart. */
+/* The name and the instant, in whole seconds: no two instants are less than a second apart. */
 static void write_key(const struct recurrence *entry, int64_t at_us, char key[KEY_SIZE])
 {
     enum { SECONDS = sizeof "2026-01-31T23:59:59" - 1 };
@@ -247,7 +247,8 @@ static void write_key(const struct recurrence *entry, int64_t at_us, char key[KE
     snprintf(key, KEY_SIZE, "%s@%.*sZ", entry->name, SECONDS, time);
 }
 
-/* This one, or none, and then all up to `until_us` is seen to. */
+/* Lets the instant `at_us` happen, or none (0); after it, all instants up to `until_us` are dealt
+ * with. */
 static enum jobd_result fire(struct recur *recur, struct jobd *jobd, const struct recurrence *entry,
                              int64_t at_us, int64_t until_us)
 {
@@ -268,7 +269,7 @@ static enum jobd_result fire(struct recur *recur, struct jobd *jobd, const struc
     return result;
 }
 
-/* True when there may be more to be done at once. */
+/* True when there may be more to do right now. */
 static bool go_on(struct recur *recur, struct recurrence *entry, enum jobd_result result,
                   int64_t seen_us)
 {

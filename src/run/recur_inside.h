@@ -22,16 +22,17 @@ enum { KEY_SIZE = JOBD_SCHEDULE_NAME_MAX + sizeof "@2026-01-31T23:59:59Z" };
 struct recurrence {
     struct due due;
     char name[JOBD_SCHEDULE_NAME_MAX + 1];
-    uint64_t version; /* 0: none, or it is looked at anew */
+    uint64_t version; /* 0: no schedule, or one to be looked at again */
     struct plan plan;
     bool planned, paused;
-    bool turns_back; /* as soon as something may be changed */
+    bool turns_back; /* jobd_schedule_turn_back() is due, as soon as anything may be changed */
     enum jobd_late late;
-    /* Up to the first it has been seen to; up to the second instants have come, of which the last
-     * `most` behind floor_us shall happen. Then the next comes. */
-    int64_t after_us, taken_us, floor_us, next_us;
+    int64_t after_us; /* instants up to here are settled: they happened, or were missed */
+    int64_t taken_us; /* instants up to here have come */
+    int64_t floor_us; /* of those after this, the last `most` shall happen */
     uint32_t most;
-    int64_t done_us[2], back_us; /* as the engine has it */
+    int64_t next_us;             /* the first instant that has not come */
+    int64_t done_us[2], back_us; /* as in struct jobd_schedule_info */
     int64_t retry_us;            /* not before then; 0: nothing is to be tried again */
     enum jobd_result refusal;    /* the last */
 };
@@ -44,8 +45,8 @@ struct recur {
     uint32_t len;
     struct heap dues;
     int64_t now_us, wall_us; /* of this tick, or the last */
-    int64_t said_us;         /* since then so many lines were to be logged */
-    unsigned said;
+    int64_t said_us;         /* when this second of the log began */
+    unsigned said;           /* lines that were to be logged in it */
     _Atomic bool rereads, over;
     bool only_looks; /* nothing may be changed now */
     int event, timer;
@@ -56,7 +57,7 @@ struct recur {
     /* where there are turns */
     struct jobd_turn turn;
     struct wait_sync sync;
-    int64_t next_us; /* as recur_tick() has said in the last */
+    int64_t next_us; /* what recur_tick() returned in the last one */
 
     recur_watcher *watcher; /* NULL: none */
     void *watcher_context;

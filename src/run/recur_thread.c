@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread of schedules: waits for the next instant by the wall clock, and sees when that is set.
- */
+/* The thread of schedules: waits for the next instant by the wall clock, and notices when it is
+ * set. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -14,14 +14,14 @@
 
 /* Far away the kernel's numbers end; nothing is lost by looking once a day. */
 #define FAR_US (INT64_C(86400) * CLOCK_SECOND_US)
-/* The wall clock that we go by is as near to the system's as that. */
+/* How far the wall clock that we go by may be from the system's. */
 #define ROUND_US 1000
 /* While there are schedules the clock is looked at as often: the kernel's timer does not know one
  * that this process sees set to another time, as by faketime(1). */
 #define LOOK_US CLOCK_SECOND_US
-/* The two clocks go as much apart only when one is set. */
+/* The wall and the monotonic clock move apart by this much only when the former is set. */
 #define STEP_US (CLOCK_SECOND_US / 2)
-/* After a turn that was lost, or that there was none. */
+/* When to try again after a turn that was lost. */
 #define AGAIN_US (CLOCK_SECOND_US / 4)
 
 static int64_t read_us(clockid_t clock)
@@ -36,19 +36,20 @@ static int64_t system_us(void)
     return read_us(CLOCK_REALTIME);
 }
 
-/* What the wall clock is ahead of the one that cannot be set. */
+/* How far the wall clock is ahead of the monotonic one: that changes when it is set. */
 static int64_t apart_us(void)
 {
     return system_us() - read_us(CLOCK_MONOTONIC);
 }
 
-/* Our wall clock is the database's then. */
+/* How far the system's wall clock is ahead of ours, which is the database's where queues are
+ * shared. */
 static int64_t ahead_us(const struct recur *recur)
 {
     return jobd_shared(recur->jobd) ? system_us() - clock_now_us() : 0;
 }
 
-/* The timer has gone off. True: as the clock was set. */
+/* The timer has gone off. True: because the clock was set. */
 static bool timer_was_set(const struct recur *recur)
 {
     uint64_t expired;
@@ -100,7 +101,7 @@ static bool wait_until(struct recur *recur, int64_t wall_us)
     return was_set;
 }
 
-static struct jobd_moment moment_now(void)
+struct jobd_moment recur_moment(void)
 {
     int64_t now_us = clock_now_us();
     return (struct jobd_moment){now_us, clock_wall_us(now_us)};
@@ -111,7 +112,7 @@ static struct jobd_moment moment_now(void)
 static enum jobd_result run(struct jobd_turn *turn)
 {
     struct recur *recur = turn->context;
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     if (!atomic_load(&recur->over))
         recur->next_us = recur_tick(recur, recur->jobd, &moment);
     return JOBD_OK;
@@ -120,11 +121,11 @@ static enum jobd_result run(struct jobd_turn *turn)
 static void over(struct jobd_turn *turn, enum jobd_result result)
 {
     struct recur *recur = turn->context;
-    recur->sync.waiter.result = result;
-    recur->sync.waiter.wake(&recur->sync.waiter);
+    wait_sync_end(&recur->sync, result);
 }
 
-/* Is it time, or has the clock been set, by as much as only a turn will tell? */
+/* Takes a turn only when an instant has come, or the clock was set: how far, only the turn
+ * tells. */
 static int64_t tick_in_turn(struct recur *recur, const struct jobd_moment *moment, bool was_set)
 {
     int64_t next_us = recur_look(recur, recur->jobd, moment);
@@ -142,7 +143,7 @@ static void *recur_main(void *context)
     struct recur *recur = context;
     bool was_set = false;
     while (!atomic_load(&recur->over)) {
-        const struct jobd_moment moment = moment_now();
+        const struct jobd_moment moment = recur_moment();
         int64_t next_us = jobd_shared(recur->jobd) ? tick_in_turn(recur, &moment, was_set)
                                                    : recur_tick(recur, recur->jobd, &moment);
         if (next_us > moment.wall_us && !atomic_load(&recur->over))

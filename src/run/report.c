@@ -24,9 +24,8 @@ static enum jobd_result run(struct jobd_turn *turn)
 
 static void over(struct jobd_turn *turn, enum jobd_result result)
 {
-    struct report *report = turn->context;
-    report->sync->waiter.result = result;
-    report->sync->waiter.wake(&report->sync->waiter);
+    const struct report *report = turn->context;
+    wait_sync_end(report->sync, result);
 }
 
 void report_fit(struct jobd *jobd, struct jobd_outcome *outcome)

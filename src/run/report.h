@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker's last attempt has come to, where queues are shared: its end and the next job are
- * one turn. If that is lost it is taken again: so what the job has left is kept as long as nobody
- * knows it. For the worker's own thread, but for its turns. */
+/* How a worker's last attempt ended, where queues are shared. Its end is reported and the next job
+ * taken in one turn; when that turn is lost it is taken again, so the outcome is kept until the
+ * database has it. For the worker's own thread, but for its turns. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,17 +16,17 @@ struct report {
     struct jobd_turn turn;
     struct jobd_task task;
     struct jobd_outcome outcome; /* its blobs are references of ours */
-    bool is_due;                 /* nobody may know of it yet */
+    bool is_due;                 /* it has not been reported for sure */
 };
 
-/* Of an output the first bytes, where the engine has no room for all of them. Any thread. */
+/* Cuts the output to what the engine has room for. Any thread. */
 void report_fit(struct jobd *jobd, struct jobd_outcome *outcome);
 
-/* The attempt of this task has ended so; takes the outcome's blobs. */
+/* The attempt of this task has ended like this; takes the outcome's blobs. */
 void report_keep(struct report *report, const struct jobd_task *task,
                  const struct jobd_outcome *outcome);
-/* Says so, and takes the next job, in one turn: as jobd_take(), and blocks until that has an end.
- * JOBD_STORE_FAILED: it is as if nothing had been said. */
+/* Reports that, and takes the next job, in one turn. Blocks until there is a job: the result of
+ * jobd_take(). JOBD_STORE_FAILED: nothing was reported. */
 enum jobd_result report_and_take(struct report *report);
-/* Nobody will know of it. */
+/* Drops what has not been reported. */
 void report_forget(struct report *report);

@@ -39,8 +39,7 @@ void runner_version_free(struct runner_version *version);
 /* Attempts that begin after this use it; it is taken. */
 void runner_change(struct runner *runner, struct runner_version *version);
 
-/* The same with the version of another runner, which is freed with what this one had: *other is
- * NULL then. */
+/* The same with the version of another runner, which is freed; *other is then NULL. */
 void runner_adopt(struct runner *runner, struct runner **other);
 
 /* A jobd_run; `context` is the struct runner. In any number of threads at a time. */

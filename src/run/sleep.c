@@ -25,8 +25,8 @@ int sleep_new(void **work, const struct runner_config *config)
     return 0;
 }
 
-/* Waits until a line can be written, so that a reader who does not read cannot hold a job that is
- * told to stop. False when it was. */
+/* Waits until a line can be written; without blocking in write(2), so that a stop is heard though
+ * the reader does not read. False when told to stop. */
 static bool await_reader(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};

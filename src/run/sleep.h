@@ -6,8 +6,8 @@
 
 struct runner_config;
 
-/* The time to sleep, an int64_t of microseconds that the config's argument points to: *work, to be
- * freed. 0 or -errno. */
+/* config->argument points to the time to sleep, an int64_t in microseconds. 0 and *work, for
+ * free(); or -errno. */
 JOBD_MUST_READ int sleep_new(void **work, const struct runner_config *config);
 
 /* `context` is that work. In any number of threads at a time. */

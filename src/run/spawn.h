@@ -30,9 +30,9 @@ enum { SPAWN_STACK_BYTES = 32768 };
 /* What a refusal is about. */
 enum spawn_step { SPAWN_PROGRAM, SPAWN_NICE, SPAWN_USER, SPAWN_DIRECTORY };
 
-/* 0 and the id of the process, which is the calling thread's child and the leader of its session
- * and its group, or -errno and *failed, also when the program cannot be run, and then there is no
- * child. All other descriptors are closed in it, no signal is blocked. Any thread. Blocks until the
+/* 0 and the *id of the process, which is the calling thread's child and leads its own session and
+ * group. Or -errno and *failed, also when the program cannot be run; then there is no child. In the
+ * child all other descriptors are closed, and no signal is blocked. Any thread. Blocks until the
  * program has been loaded. */
 __attribute__((warn_unused_result)) int spawn(pid_t *id, const struct spawn_plan *plan,
                                               enum spawn_step *failed);

@@ -18,8 +18,8 @@ struct user {
     gid_t groups[]; /* all that the user is in, `gid` included */
 };
 
-/* Looks the name up, and whether this process may become that user and stop what runs as it. To be
- * freed; NULL: `problem` says why. Blocks on the system's databases. Any thread. */
+/* Looks the name up, and checks that this process may become that user and stop what runs as it. To
+ * be freed; NULL: `problem` says why. Blocks on the system's databases. Any thread. */
 struct user *user_find(const char *name, struct problem *problem);
 
 /* To be freed; NULL when memory is short. */

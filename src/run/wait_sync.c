@@ -58,3 +58,9 @@ enum jobd_result wait_sync_until(struct wait_sync *sync, struct jobd *jobd, int6
     mutex_unlock(&sync->lock);
     return sync->waiter.result;
 }
+
+void wait_sync_end(struct wait_sync *sync, enum jobd_result result)
+{
+    sync->waiter.result = result;
+    wake(&sync->waiter);
+}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that blocks on a jobd_waiter: the bridge from the engine's callbacks to plain waiting.
- */
+/* A thread that blocks on a jobd_waiter: from the engine's callbacks to plain waiting. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +9,7 @@
 #include "base/lock.h"
 
 struct wait_sync {
-    struct jobd_waiter waiter; /* first: a waiter is its sync */
+    struct jobd_waiter waiter;
     struct mutex lock;
     struct condition changed;
     bool woken GUARDED_BY(lock);
@@ -20,7 +19,11 @@ struct wait_sync {
 __attribute__((warn_unused_result)) int wait_sync_init(struct wait_sync *sync);
 void wait_sync_release(struct wait_sync *sync);
 
-/* After JOBD_PENDING: blocks until the waiter is woken, at most until `at_us` (JOBD_NEVER: no end)
- * and then ends the wait. The waiter's result, or JOBD_TIMEOUT. */
+/* After JOBD_PENDING: blocks until the waiter is woken, or until `at_us` (JOBD_NEVER: no end),
+ * which ends the wait. The waiter's result, or JOBD_TIMEOUT. */
 enum jobd_result wait_sync_until(struct wait_sync *sync, struct jobd *jobd, int64_t at_us)
     EXCLUDES(sync->lock);
+
+/* Wakes the thread with this result, in place of the engine: for what it waits for in a turn. Any
+ * other thread. */
+void wait_sync_end(struct wait_sync *sync, enum jobd_result result) EXCLUDES(sync->lock);

@@ -33,8 +33,8 @@ struct webhook_message {
 /* `whsec_` and 24 to 64 bytes in Base64. False when it is none; then the key is empty. */
 bool webhook_key_parse(struct webhook_key *key, const char *text);
 
-/* The one that stands in this file, blanks and line ends around it left out. False: `problem` names
- * the file and what is allowed, and nothing of what it holds. Blocks on the file. */
+/* The key in this file, without the blanks and line ends around it. False: `problem` names the file
+ * and what is allowed, but nothing of what it holds. Blocks on the file. */
 bool webhook_key_read(struct webhook_key *key, const char *path, struct problem *problem);
 
 /* The value of webhook-signature. */

@@ -20,8 +20,8 @@ struct config_file {
     struct config_schedules schedules;
 };
 
-/* False when it cannot be read or is wrong; release it then too. `place`: where its name was said.
- * Blocks on the file. */
+/* False when the file cannot be read or is wrong; it must be released then too. `place` is where
+ * its name was given, for people. Blocks on the file. */
 bool config_file_read(struct config_file *file, const char *path, const char *place,
                       struct problem *problem);
 void config_file_release(struct config_file *file);

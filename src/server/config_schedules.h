@@ -32,14 +32,14 @@ bool config_schedules_read(struct config_schedules *schedules, const cJSON *item
                            config_place_of *place_of, const void *context, struct problem *problem);
 void config_schedules_release(struct config_schedules *schedules);
 
-/* Does the queue of each take jobs in, and is its callback allowed? As options_take() and
- * options_allow() say. */
+/* Does the queue of each schedule take jobs, and is its callback allowed? `takes` and `allows` say
+ * so, such as options_takes_jobs() and options_allows_callback(). */
 bool config_schedules_check(const struct config_schedules *schedules,
                             bool (*takes)(const void *context, const char *queue),
                             bool (*allows)(const void *context, const char *callback),
                             const void *context, struct problem *problem);
 
-/* The engine has these from the file, and no other; says in the log what it will not have. With a
- * journal, or in turns, it is written when this returns. May block as long as the disk does. False
- * when nothing could be done of it. */
+/* Gives these schedules to the engine, and deletes those that it has from an earlier file. The log
+ * says which of them the engine refuses. What changes is written when this returns. Blocks as long
+ * as the disk or the database does. False when nothing could be done. */
 bool config_schedules_apply(const struct config_schedules *schedules, struct jobd *jobd);

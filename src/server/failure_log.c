@@ -16,7 +16,7 @@
 
 enum { LINES_A_SECOND = 10, BATCH = 16 };
 
-/* Of one kind of line. */
+/* The state of one kind of line. */
 struct pace {
     int64_t written_us[LINES_A_SECOND]; /* the last ones */
     unsigned oldest;
@@ -67,7 +67,11 @@ static void write_line(const struct jobd *jobd, const struct jobd_failure *failu
 /* When the next line about the rest is due, JOBD_NEVER: there is none. */
 static int64_t write_rest(struct paces *paces, int64_t now_us, bool all)
 {
-    static const char *const lines[KINDS] = {[ATTEMPTS] = "attempts", [JOBS] = "jobs"};
+    static const struct {
+        enum log_level level;
+        const char *one, *many;
+    } lines[KINDS] = {
+        [ATTEMPTS] = {LOG_DEBUG, "attempt", "attempts"}, [JOBS] = {LOG_WARN, "job", "jobs"}};
     int64_t next_us = JOBD_NEVER;
     for (unsigned kind = 0; kind < KINDS; kind++) {
         struct pace *pace = &paces->of[kind];
@@ -78,17 +82,14 @@ static int64_t write_rest(struct paces *paces, int64_t now_us, bool all)
             next_us = due_us < next_us ? due_us : next_us;
             continue;
         }
-        log_line(kind == JOBS ? LOG_WARN : LOG_DEBUG, "%llu more %s failed",
-                 (unsigned long long)pace->rest,
-                 pace->rest != 1 ? lines[kind]
-                 : kind == JOBS  ? "job"
-                                 : "attempt");
+        log_line(lines[kind].level, "%llu more %s failed", (unsigned long long)pace->rest,
+                 text_plural(pace->rest, lines[kind].one, lines[kind].many));
         pace->rest = 0;
     }
     return next_us;
 }
 
-/* All that the engine has to say. */
+/* Fetches all that the engine has to report. */
 static void write_failures(struct jobd *jobd, struct paces *paces)
 {
     struct jobd_failure failures[BATCH];

@@ -23,14 +23,15 @@ struct failure_log {
     pthread_t thread;
 };
 
-/* Lets the engine that `config` is for tell it; it must stay as long as that. 0 or -errno. */
+/* Has the engine that will be made from `config` tell this log of failures; it must outlive that
+ * engine. 0 or -errno. */
 __attribute__((warn_unused_result)) int failure_log_init(struct failure_log *log,
                                                          struct jobd_config *config);
 /* 0 or -errno. */
 __attribute__((warn_unused_result)) int failure_log_start(struct failure_log *log,
                                                           struct jobd *jobd);
-/* Says what there is to say, and ends the thread. The engine may still tell it. Again does nothing.
- */
+/* Writes what there is to write, and ends the thread. The engine may still tell it of failures.
+ * Once more does nothing. */
 void failure_log_stop(struct failure_log *log);
 /* No engine tells it any more. */
 void failure_log_release(struct failure_log *log);

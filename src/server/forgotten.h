@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs that were forgotten before their time, as memory was short: said in the log, at most once a
- * minute. */
+/* Says in the log, at most once a minute, how many jobs were forgotten before their time because
+ * memory was short. */
 #pragma once
 
 struct server;
 
 /* jobd_config.on_forgotten_early, with the server as context. Any thread. */
 void forgotten_note(void *server);
-/* What has not been said yet, at the end. */
+/* At the end: logs what has not been logged yet. */
 void forgotten_conclude(struct server *server);

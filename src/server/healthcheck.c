@@ -11,7 +11,7 @@
 
 enum { URL_SIZE = 320 };
 
-/* A server on all interfaces is asked over loopback. */
+/* A server that listens on all interfaces is asked through the loopback interface. */
 static void make_url(const char *address, bool tls, char url[URL_SIZE])
 {
     const char *scheme = tls ? "https" : "http", *port = strrchr(address, ':');
@@ -30,22 +30,24 @@ static size_t drop(char *bytes, size_t one, size_t size, void *context)
     return size;
 }
 
-static CURLcode set_up(CURL *curl, const char *address, bool tls)
+/* `why`: CURL_ERROR_SIZE bytes, as long as the handle is used. False when memory is short. */
+static bool set_up(CURL *curl, const char *address, bool tls, char *why)
 {
     const char *path = url_unix_path(address);
     char url[URL_SIZE];
     make_url(path != NULL ? "localhost:80" : address, tls, url);
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
-    if (code == CURLE_OK && path != NULL)
-        code = curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, PATIENCE_MS);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a lookup that hangs is not waited for */
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-    return code;
+    unsigned wrong = curl_easy_setopt(curl, CURLOPT_URL, url);
+    wrong |= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+    wrong |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, PATIENCE_MS);
+    wrong |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    wrong |= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* no wait for a lookup that hangs */
+    wrong |= curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    wrong |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
+    wrong |= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    /* Without TLS built in libcurl does not know these two. */
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    return wrong == 0;
 }
 
 bool healthcheck(const char *address, bool tls, struct problem *problem)
@@ -53,9 +55,8 @@ bool healthcheck(const char *address, bool tls, struct problem *problem)
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
     CURL *curl = curl_easy_init();
-    CURLcode code = curl != NULL ? set_up(curl, address, tls) : CURLE_FAILED_INIT;
-    if (code == CURLE_OK) {
-        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    if (curl != NULL && set_up(curl, address, tls, why)) {
         code = curl_easy_perform(curl);
         (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     }

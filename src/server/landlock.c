@@ -67,7 +67,8 @@ int landlock_allow(int set, const char *path, enum landlock_right right)
     return error;
 }
 
-/* Its directory; of / the file alone, as all stands beneath it. */
+/* Allows the directory that the file is in, since it may be replaced there; but / would be
+ * everything, so for a file in it the file alone. */
 static int allow_around(int set, const char *path, enum landlock_right right)
 {
     char copy[PATH_MAX];
@@ -78,7 +79,8 @@ static int allow_around(int set, const char *path, enum landlock_right right)
     return landlock_allow(set, all ? path : directory, right);
 }
 
-/* Where a link leads that leads nowhere yet: the nearest directory that is there, but not /. */
+/* For a link whose target is not there yet: allows the nearest directory on its way that is, but
+ * not /. */
 static void allow_where_it_leads(int set, const char *path, enum landlock_right right)
 {
     char copy[PATH_MAX], target[PATH_MAX] = "", whole[2 * PATH_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Landlock: of the file system the paths named here, and nothing else. From Linux 5.13 on.
+/* Landlock: limits this process to some paths of the file system. From Linux 5.13 on.
  *
- * Files that are open stay so. Links are followed first: what counts is where a file really is. */
+ * Files that are open stay open. Links are followed first: what counts is where a file really
+ * is. */
 #pragma once
 
 enum landlock_right {
@@ -17,10 +18,9 @@ int landlock_new(void);
 /* This file, or all beneath this directory. 0 or -errno. */
 int landlock_allow(int set, const char *path, enum landlock_right right);
 
-/* All that stands in the same directory as this file, and where its links lead now: what a rename
- * puts there later is meant too. To read a file in / means that file alone. 0, or -errno of the
- * first.
- */
+/* All files in the same directory as this one, and in the directory where its links lead now: so a
+ * file that a rename puts there later can be used too. For a file in /, to read, that file alone.
+ * 0, or -errno of the former directory. */
 int landlock_allow_beside(int set, const char *path, enum landlock_right right);
 
 /* For this thread and those it starts, for good; needs no_new_privs. 0 or -errno. */

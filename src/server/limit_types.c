@@ -52,7 +52,7 @@ const struct option_type type_rate = {
 
 /* ---- of each key */
 
-/* Not said yet, a whole number. */
+/* A whole number, which must not have been given before. */
 static bool read_count(const cJSON *item, uint64_t *count)
 {
     if (*count != 0 || !cJSON_IsNumber(item) || !(item->valuedouble >= 1) ||

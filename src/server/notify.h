@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service manager is told, as sd_notify(3) has it: lines in a datagram to the socket that
- * NOTIFY_SOCKET names, a path or, with @ in front, an abstract name. Without libsystemd: it is one
- * call of sendto(2). Without that variable nothing is done; what cannot be sent is lost. The main
- * thread; nothing blocks. */
+/* Tells the service manager about the server's state, as sd_notify(3) does: lines in a datagram to
+ * the socket that NOTIFY_SOCKET names, a path or, with @ in front, an abstract name. That is one
+ * call of sendto(2), so libsystemd is not needed. Without that variable nothing is done; what
+ * cannot be sent is lost. The main thread; nothing blocks. */
 #pragma once
 
 /* Serves, or serves again after notify_reloading(); `status` is a line for `systemctl status`. */

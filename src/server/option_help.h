@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* --help, made from the tables of options. */
 #pragma once
 
 #include <stddef.h>
@@ -6,7 +7,7 @@
 
 struct option_spec;
 
-/* The options in groups, in lines of at most 80 columns. */
+/* The server's whole help: usage, and its options in groups, in lines of at most 80 columns. */
 void options_help(FILE *out);
-/* The rows of a table so, each group under its heading. */
+/* The options of a table, each group under its heading. */
 void option_help_table(FILE *out, const struct option_spec *specs, size_t len);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A command line by a table of options, the server's or another program's: `--name value`,
- * `--name=value`, `-x value`, `-xvalue`, letters that take no value together, and behind `--` a
- * command. Beginnings of names are not taken for them, as a later option may make those ambiguous.
+/* Reads a command line by a table of options, the server's or a client's: `--name value`,
+ * `--name=value`, `-x value`, `-xvalue`, several letters without values in one word, and a command
+ * behind `--`. Names cannot be abbreviated, because a later option could make an abbreviation
+ * ambiguous.
  *
- * And the one place that makes a value of a text, and says of one that is wrong what is allowed. */
+ * It is also the one place where a text becomes a value, and where an error says what is
+ * allowed. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,9 +14,9 @@
 #include "base/problem.h"
 #include "server/option_types.h"
 
-/* An option, by its index in the table, was found with this value, "true" where it takes none; of a
- * command a JSON array. `place` is for people: `--name`. All is borrowed. False: `problem` says why
- * reading ends. */
+/* Called for each option, by its index in the table, with its value: "true" if it takes none, a
+ * JSON array for a command. `place` is for people: `--name`. All is borrowed until return. False
+ * ends the reading: `problem` says why. */
 typedef bool option_line_take(void *context, size_t option, const char *place, const char *value);
 
 struct option_line {
@@ -29,6 +31,7 @@ struct option_line {
 /* The words behind the program's name, NULL at the end. */
 bool option_line_read(const struct option_line *line, char **words);
 
-/* Sets it in `target`, where nothing is set yet. False: `problem` names the place. */
+/* Sets the option in `target`, where it is not set yet. False: `problem` names the place and says
+ * what is allowed. */
 bool option_line_apply(const struct option_spec *spec, void *target, const char *place,
                        const char *text, struct problem *problem);

@@ -38,7 +38,7 @@ static size_t spec_named(const struct sources *sources, const char *name)
     return i;
 }
 
-/* Of the runners with no default one at most counts. */
+/* A queue has one runner: of these options, which have no default, at most one counts. */
 static bool is_runner(const struct option_spec *spec)
 {
     return (spec->flags & OPTION_RUNNER) != 0 && spec->default_value == NULL;
@@ -205,7 +205,7 @@ static const struct setting *strongest(const struct sources *sources, size_t opt
     return NULL;
 }
 
-/* What its queue has where nothing is said: 140 attempts last a day, and mostly 25 hours. */
+/* The defaults of the queue of callbacks: its 140 attempts take at least a day, mostly 25 hours. */
 static const struct {
     const char *name, *value; /* NULL: it has none */
 } of_callbacks[] = {
@@ -244,8 +244,8 @@ static bool combine(const struct sources *sources, enum option_target kind, void
     return true;
 }
 
-/* What stands in the queue's own object must be about its runner; what it takes from the top need
- * not. */
+/* A key in the queue's own object must be one for its runner; one that it takes over from the top
+ * is ignored where it is not. */
 static bool fit_runner(const struct sources *sources, struct queue_options *options,
                        const struct config_queue *queue)
 {
@@ -275,13 +275,13 @@ static bool combine_queue(struct options *options, const struct sources *sources
 
 /* ---- the queue of callbacks */
 
-/* A database may have deliveries that other servers owe. */
+/* Queues in a database may hold deliveries of other servers. */
 static bool is_shared(const struct options *options)
 {
     return options->data != NULL && ledger_is_url(options->data);
 }
 
-/* It delivers, and has no other runner, nor what belongs to one. */
+/* It has its own runner, so neither another one nor the options of one may be given. */
 static bool fit_callbacks(const struct options *options, const struct sources *sources,
                           const struct config_queue *queue)
 {
@@ -345,7 +345,8 @@ static bool combine_all(struct options *options, const struct sources *sources)
 
 /* ---- do they fit together? */
 
-/* So many bytes must fit into the memory; a default makes room for what somebody has said. */
+/* So many bytes must fit into --memory. A default is lowered to it; a value that was given is an
+ * error. */
 static bool fit_memory(const struct options *options, const struct sources *sources,
                        const char *name, uint64_t *bytes, const char *what)
 {
@@ -369,7 +370,7 @@ static bool fit_memory(const struct options *options, const struct sources *sour
         what, (unsigned long long)options->memory_bytes);
 }
 
-/* What most of the jobs are for is named. */
+/* All jobs must fit; the message names the option that asks for most of them. */
 static bool fit_jobs(const struct options *options, struct problem *problem)
 {
     const uint64_t kept = 3 * options->keep * options->queues_len;
@@ -413,8 +414,8 @@ static bool take_schedules(struct options *options, struct sources *sources)
                            "--schedules",
                            option_place(&options->places, "schedules"), options->schedules.len,
                            (unsigned long long)options->schedules_max);
-    return config_schedules_check(&options->schedules, options_take, options_allow, options,
-                                  sources->problem);
+    return config_schedules_check(&options->schedules, options_takes_jobs, options_allows_callback,
+                                  options, sources->problem);
 }
 
 bool options_read(struct options *options, int argc, char **argv, struct problem *problem)

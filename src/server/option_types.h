@@ -68,11 +68,11 @@ enum option_flag {
     OPTION_RUNNER = 8,   /* what runs the jobs of a queue: a row of the same name in runner.c */
     OPTION_PROGRAM = 16, /* a server without it starts no program: the sandbox sees to that */
     OPTION_NOT_IN_FILE = 32,
+    OPTION_NOT_EMPTY = 64, /* an empty variable is a mistake, not a variable that is not set */
     OPTION_KEY = 128,      /* only a key of the file: no option, no variable, not in the help */
     OPTION_IN_QUEUE = 256, /* only in the object of a queue: may have the name of another row */
-    OPTION_REPEATS = 1024, /* may be given again on the command line, which adds to it */
-    OPTION_VARIABLE = 512, /* a client's: only such a one is also a variable */
-    OPTION_NOT_EMPTY = 64  /* an empty variable is a mistake, not a variable that is not set */
+    OPTION_VARIABLE = 512, /* a client's: only options with this flag are also variables */
+    OPTION_REPEATS = 1024  /* may be given again on the command line, which adds to it */
 };
 
 /* A row of the table in options.c. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Variables that look like options and are none: they mean nothing, and somebody believes that they
- * do. */
+/* Environment variables that look like options and are not: somebody believes that they have an
+ * effect. */
 #pragma once
 
 #include <stddef.h>
@@ -16,6 +16,7 @@ struct variable_reader {
     const char *command;
 };
 
-/* Logs each that is meant as an option. Those of the server, of commands, and what Kubernetes and
- * Docker make of a service named jobd, are not. */
+/* Logs a warning for each variable that seems to be meant as an option. Not for those of the
+ * server's own options, those that commands are given, and those that Kubernetes and Docker set for
+ * a service named jobd. */
 void variables_warn(const struct variable_reader *reader);

@@ -34,8 +34,9 @@ static const struct option_spec table[] = {
              "systemd.socket(5) are used instead."},
     {"socket-mode", .type = &type_mode, SERVER(socket_mode), .argument = "MODE",
      .default_value = "0660", .help = "who may connect to unix:PATH: the mode of its file",
-     .more = "The mode of the socket file of unix:PATH, in octal: who may write to it may connect. "
-             "Its group is that of jobd, or of a directory with the set-group-id bit."},
+     .more =
+         "The mode of the socket file of unix:PATH, in octal: whoever may write to it may connect. "
+         "Its group is that of jobd, or of a directory with the set-group-id bit."},
     {"open", .type = &type_flag, SERVER(open),
      .help = "allow addresses that other machines can reach, without --token-file",
      .more = "Listen on addresses that other machines can reach, without --token-file: anyone "
@@ -62,10 +63,10 @@ static const struct option_spec table[] = {
              "read the replies, by the CORS protocol. Without it no page of another site can."},
     {"trusted-proxy", .type = &type_proxies, SERVER(proxies), .argument = "LIST", .unset = "none",
      .help = "believe X-Forwarded-For of these addresses, ADDRESS/BITS, or unix",
-     .more = "Believe these when they say, by X-Forwarded-For, who a client is: addresses and "
-             "networks, such as `10.0.0.0/8`, with commas between, and `unix`, whoever comes over "
-             "a unix socket. The access log names the client then, and --max-per-address counts "
-             "its requests. Of others the field is ignored."},
+     .more = "Believe the X-Forwarded-For of these, which says who a client is: addresses and "
+             "networks, such as `10.0.0.0/8`, separated by commas, and `unix`, which stands for "
+             "all unix sockets. The access log then names that client, and --max-per-address "
+             "counts its requests. From others the field is ignored."},
     {"capacity", .letter = 'q', .type = &type_number, QUEUE(capacity), .min = 1, .max = 10000000,
      .argument = "N", .default_value = "8", .heading = "Queues",
      .help = "jobs that may wait in a queue",
@@ -95,8 +96,8 @@ static const struct option_spec table[] = {
     {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
      .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
      .help = "how often a job is tried before it fails",
-     .more = "How often a job is tried before it fails, the first attempt included. With 1 every "
-             "job fails that comes while its command or service is away for a second: give more "
+     .more = "How often a job is tried before it fails, the first attempt included. With 1, a job "
+             "fails for good when its command or service is away for just a second: give more "
              "to whatever may be run twice. With the default of --backoff, 5 span some 20 seconds, "
              "10 some ten minutes."},
     {"timeout", .type = &type_duration, QUEUE(timeout_us), .flags = OPTION_LIVE, .min = 1000,
@@ -104,9 +105,9 @@ static const struct option_spec table[] = {
     {"backoff", .type = &type_span, QUEUE(backoff), .flags = OPTION_LIVE, .max = 365 * DAY,
      .argument = "SPAN", .default_value = "1s..5m",
      .help = "delay between attempts: doubles each time within this range, half of it random",
-     .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
-             "and doubles with each attempt, up to the second; what is waited is a random time "
-             "between half of that and all of it, but no less than the first."},
+     .more = "Delay between a failed attempt and the next: a random time between the first time of "
+             "the span and twice that. Both bounds double with each further attempt, until the "
+             "upper one is the second time of the span."},
     {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
      .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
     {"running", .type = &type_number, QUEUE(running), .flags = OPTION_LIVE | OPTION_KEY, .min = 1,
@@ -144,10 +145,10 @@ static const struct option_spec table[] = {
              "exist. A request is answered when its change is on disk. Or in the PostgreSQL "
              "database that a URL names, `postgres://` or `postgresql://` as libpq has it: "
              "several servers with the same URL have the same queues. As others can read a "
-             "command line, a password belongs into JOBD_DATA or a password file."},
+             "command line, a password belongs in JOBD_DATA or a password file."},
     {"node", .type = &type_file, SERVER(node), .flags = OPTION_NOT_EMPTY, .argument = "NAME",
      .unset = "the host's name", .help = "the name of this server among those of one database",
-     .more = "The name of this server among those that have the same database, for people."},
+     .more = "The name of this server, by which people tell it from others of the same database."},
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
@@ -158,7 +159,7 @@ static const struct option_spec table[] = {
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
              "finished jobs are forgotten, done and cancelled ones before failed ones, and the log "
-             "says how many; after that submissions are answered 429."},
+             "says how many; when none are left, submissions are answered 429."},
     {"max-body", .type = &type_size, SERVER(body_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a request's body; no more than --memory",
      .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "
@@ -173,8 +174,9 @@ static const struct option_spec table[] = {
      .help = "how long an ended job is remembered at most"},
     {"keep-for", .type = &type_duration, SERVER(keep_for_us), .min = 1000, .max = 36500 * DAY,
      .argument = "TIME", .unset = "none", .help = "how long ended jobs are remembered at most",
-     .more = "How long ended jobs are remembered at most, within --keep and --memory. A restart "
-             "does not begin it anew: what ended before counts by the wall clock."},
+     .more =
+         "How long ended jobs are remembered at most, within --keep and --memory. The time goes "
+         "on over a restart, by the wall clock."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =
@@ -184,7 +186,7 @@ static const struct option_spec table[] = {
      .argument = "N", .default_value = "16384", .heading = "Connections",
      .help = "connections at a time, those of waiting requests included",
      .more = "Connections at a time, those of waiting requests included. One more is answered "
-             "503 and closed. There are fewer when the open-file limit is lower."},
+             "503 and closed. There are fewer when the limit on open files is too low for them."},
     {"max-per-address", .type = &type_number, SERVER(per_address_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "12288",
      .help = "connections at a time from one address (IPv6: from one /64)",
@@ -192,12 +194,12 @@ static const struct option_spec table[] = {
              "sockets have no such limit."},
     {"leases", .type = &type_number, SERVER(leases_max), .min = 1, .max = 10000000, .argument = "N",
      .default_value = "16384", .help = "jobs that remote workers may hold at a time",
-     .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
-             "for one. One more is answered 503."},
+     .more = "Jobs that remote workers may hold at a time, in all queues together; requests that "
+             "wait for a job count too. One more is answered 503."},
     {"schedules", .type = &type_number, SERVER(schedules_max), .flags = OPTION_NOT_IN_FILE,
      .max = CONFIG_SCHEDULES_MAX, .argument = "N", .default_value = "1000",
-     .help = "schedules of recurring jobs that may be there",
-     .more = "Schedules of recurring jobs that may be there, those of the configuration file "
+     .help = "how many schedules of recurring jobs there may be",
+     .more = "How many schedules of recurring jobs there may be, those of the configuration file "
              "included, at most 10000. One more is answered 409."},
     {"max-streams", .type = &type_number, SERVER(streams_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "1000",
@@ -208,14 +210,14 @@ static const struct option_spec table[] = {
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
-     .more = "Time limit for a whole header, from the connection or the request line on. A whole "
-             "body has this and a second for each 16 KiB of --max-body. A slower client gets "
-             "408."},
+     .more = "Time limit for a whole header, counted from the connection or the request line. A "
+             "whole body has this time and a second for each 16 KiB of --max-body. A slower client "
+             "is answered 408."},
     {"idle-timeout", .type = &type_duration, SERVER(idle_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "60s",
      .help = "how long a connection may be idle between two requests",
      .more = "How long a connection may be idle between two requests. To read a reply a client "
-             "has this, the time of a header, and a second for each 16 KiB."},
+             "has this time, that of --header-timeout, and a second for each 16 KiB of the reply."},
     {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
      .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
     {"kill-after", .type = &type_duration, QUEUE(kill_after_us), .flags = OPTION_LIVE, .max = DAY,
@@ -228,19 +230,19 @@ static const struct option_spec table[] = {
      .help = "jobs may have callbacks that begin with this URL; may be given again",
      .more = "Jobs, batches and schedules may have a callback that begins with this URL, such as "
              "`https://app.example/hooks`: scheme, host and port are the same, and the path begins "
-             "with the same segments. May be given more than once; in JOBD_CALLBACK_ALLOW they "
-             "are separated by blanks, and in the configuration file they are an array. With it "
-             "there is a queue `callbacks`, which delivers them."},
+             "with the same segments. May be given more than once; in JOBD_CALLBACK_ALLOW several "
+             "are separated by blanks, and in the configuration file they are an array. With this "
+             "option there is a queue `callbacks`, which delivers them."},
     {"callback-secret", .type = &type_file, SERVER(callback_secret),
      .flags = OPTION_LIVE | OPTION_SECRET | OPTION_REREAD, .argument = "FILE",
      .unset = "not signed", .help = "sign callbacks with the Standard Webhooks secret in this file",
-     .more =
-         "Sign callbacks as Standard Webhooks say, with the secret in this file: `whsec_` and 24 "
-         "to 64 bytes in Base64."},
+     .more = "Sign callbacks as Standard Webhooks specifies, with the secret in this file: "
+             "`whsec_` and "
+             "24 to 64 bytes in Base64."},
     {"page", .type = &type_choice, SERVER(page), .choices = page_names, .argument = "on|off",
      .default_value = "on", .help = "the page for browsers at /",
-     .more = "Whether / shows browsers a page with the queues and jobs. It asks for what it shows "
-             "by the same requests as anybody, with the token that its reader enters."},
+     .more = "Whether / shows browsers a page with the queues and jobs. The page makes the same "
+             "requests as any other client, with the token that its reader enters."},
     {"access-log", .type = &type_file, SERVER(access_log), .argument = "FILE", .unset = "none",
      .help = "write a line for each request to this file; - is standard error",
      .more = "Write a line for each request to this file; `-` is standard error. A line has the "
@@ -267,7 +269,7 @@ static const struct option_spec table[] = {
     {"version", .letter = 'V', .type = &type_action, .action = ACTION_VERSION,
      .help = "print the version and exit"},
     {"help", .letter = 'h', .type = &type_action, .action = ACTION_HELP,
-     .help = "print this help and exit"},
+     .help = "print this help and exit", .more = "Print a summary of the options and exit."},
 };
 
 enum { OPTIONS_LEN = sizeof table / sizeof table[0] };
@@ -407,7 +409,7 @@ const struct option_spec *options_runner(const struct queue_options *queue)
     return usual;
 }
 
-bool options_declare(const void *options, const char *queue)
+bool options_has_queue(const void *options, const char *queue)
 {
     const struct options *all = options;
     bool declared = false;
@@ -416,7 +418,7 @@ bool options_declare(const void *options, const char *queue)
     return declared;
 }
 
-bool options_take(const void *options, const char *queue)
+bool options_takes_jobs(const void *options, const char *queue)
 {
     const struct options *all = options;
     bool takes = false;
@@ -425,7 +427,7 @@ bool options_take(const void *options, const char *queue)
     return takes;
 }
 
-bool options_allow(const void *options, const char *callback)
+bool options_allows_callback(const void *options, const char *callback)
 {
     char *const *prefix = ((const struct options *)options)->callback_allow;
     while (prefix != NULL && *prefix != NULL && !url_prefix_allows(*prefix, callback))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the user wants. Every option stands once, in the table of options.c: from it come the
- * command line, the environment variables, the keys of the file, the help, the list in jobd(1),
- * and what SIGHUP may change.
+/* The settings. Every option is one row of the table in options.c, from which the command line, the
+ * environment variables, the keys of the file, the help, the list in jobd(1), and what SIGHUP may
+ * change are made.
  *
  * To add an option: its field here, its row in options.c, its use; then `make man`. */
 #pragma once
@@ -46,8 +46,8 @@ struct key_terms {
     struct rate_terms rate;
 };
 
-/* Where each value was said, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
- * `jobd.json:3: "capacity"`; of a default the option's name. */
+/* Where each value was given, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
+ * `jobd.json:3: "capacity"`; for a default it is the option's name. */
 struct option_places {
     char **of;
 };
@@ -114,12 +114,13 @@ struct options {
 /* The table, in the order of the help. */
 const struct option_spec *options_table(size_t *len);
 
-/* Below, `target` says what `options` are: struct options, or struct queue_options. */
+/* In what follows, `target` says whether `options` is a struct options or a struct
+ * queue_options. */
 
 /* Where its value is. */
 void *option_value(const struct option_spec *spec, const void *options);
 
-/* Where the value of the option with this name was said: valid as long as the options are. */
+/* Where the value of the option with this name was given: valid as long as the options are. */
 const char *option_place(const struct option_places *places, const char *name);
 
 /* Its variable, JOBD_LOG_LEVEL for --log-level. */
@@ -133,24 +134,24 @@ void options_release_values(enum option_target target, void *options);
 /* All of it, the queues too; then it is empty. */
 void options_release(struct options *options);
 
-/* Names each option that differs. `live`: it can be changed while the server runs. */
+/* Called for each option that differs. `live`: it can change while the server runs. */
 typedef void options_differ(void *context, const char *option, bool live);
 void options_compare(enum option_target target, const void *options, const void *others,
                      options_differ *each, void *context);
 /* Exchanges the values that can be changed while the server runs, and their places. */
 void options_swap_live(struct queue_options *queue, struct queue_options *other);
 
-/* Does this option say nothing to this queue, as it is about another runner? */
+/* Is this option set for the queue, but without an effect, because it is about another runner? */
 bool options_idle(const struct option_spec *spec, const struct queue_options *queue);
-/* The value as if it had not been set; it is released. */
+/* Releases the value, and leaves it as if it had not been set. */
 void option_unset(const struct option_spec *spec, void *options);
 
-/* Is there a queue with this name? `options`: a const struct options *. */
-bool options_declare(const void *options, const char *queue);
-/* The same: may others put jobs into it? Not into the queue of callbacks. */
-bool options_take(const void *options, const char *queue);
-/* Does one of the prefixes allow this callback? */
-bool options_allow(const void *options, const char *callback);
+/* In the next three `options` is a const struct options *. Is there a queue with this name? */
+bool options_has_queue(const void *options, const char *queue);
+/* Is there one into which clients may put jobs? The queue of callbacks is not. */
+bool options_takes_jobs(const void *options, const char *queue);
+/* Does a prefix of --callback-allow allow this URL? */
+bool options_allows_callback(const void *options, const char *callback);
 /* Is an option set that has one of these flags, of enum option_flag? */
 bool options_any(enum option_target target, const void *options, unsigned flags);
 /* What runs the jobs of this queue: the option with OPTION_RUNNER that is set, or the one that has

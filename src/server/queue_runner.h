@@ -21,12 +21,12 @@ struct queue_runner {
  * files and the system's users. */
 bool queue_runner_open(struct queue_runner *runner, const struct options *options,
                        const struct queue_options *queue, struct problem *problem);
-/* Of the queue of callbacks: before the next. Of another it does nothing. */
+/* For the queue of callbacks: before its runner is made. For others it does nothing. */
 void queue_runner_set_callbacks(struct queue_runner *runner, struct callbacks *callbacks);
-/* After runner_new() or runner_version_new(), which copy. */
+/* Releases what was read; runner_new() and runner_version_new() have copied it. */
 void queue_runner_close(struct queue_runner *runner);
 
-/* Could it be opened? Keeps nothing. */
+/* Would queue_runner_open() succeed? Blocks like that. */
 bool queue_runner_check(const struct options *options, const struct queue_options *queue,
                         struct problem *problem);
 
@@ -36,5 +36,5 @@ bool queue_runner_command_ok(const struct queue_options *queue, struct problem *
 /* Logs each of its secrets that others can read, and a command that cannot be started. */
 void queue_runner_warn(const struct queue_options *queue);
 
-/* Does it use files, which SIGHUP reads again, or a user, who may be another by then? */
+/* Does it use files, or a user, which SIGHUP must read or look up again? */
 bool queue_runner_rereads(const struct queue_options *queue);

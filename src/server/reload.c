@@ -37,7 +37,7 @@ struct differences {
     struct names live, fixed;
 };
 
-/* What shall change hands, made before any of it does. */
+/* All that the reload will exchange, made before anything is exchanged. */
 struct changes {
     struct options options;
     struct runner_version **runners; /* of each queue; NULL: nothing of it changes */
@@ -68,7 +68,7 @@ static struct queue_options *find(const struct options *options, const char *nam
 
 /* ---- before anything counts */
 
-/* A server that was started without commands has given up to run any. */
+/* A server that was started without commands has given up the right to run any. */
 static bool may_run(const struct options *fresh, struct problem *problem)
 {
     for (uint32_t i = 0; i < fresh->queues_len && !sandbox_allows_commands(); i++) {
@@ -86,11 +86,11 @@ struct both {
     const struct options *now, *then;
 };
 
-/* A queue that is new in the file, or gone from it, is still one a token may be for. */
-static bool both_declare(const void *context, const char *queue)
+/* A token may be for a queue that is new in the file, and also for one that is gone from it. */
+static bool either_has_queue(const void *context, const char *queue)
 {
     const struct both *both = context;
-    return options_declare(both->now, queue) || options_declare(both->then, queue);
+    return options_has_queue(both->now, queue) || options_has_queue(both->then, queue);
 }
 
 static bool read_files(struct changes *changes, const struct server *server,
@@ -99,7 +99,8 @@ static bool read_files(struct changes *changes, const struct server *server,
     const struct both both = {&server->options, &changes->options};
     if (server->auth != NULL) {
         changes->tokens = auth_read(server->auth, problem);
-        if (changes->tokens == NULL || !tokens_check(changes->tokens, both_declare, &both, problem))
+        if (changes->tokens == NULL ||
+            !tokens_check(changes->tokens, either_has_queue, &both, problem))
             return false;
     }
     changes->callbacks = callback_terms_read(&changes->options, problem);
@@ -131,7 +132,7 @@ static bool make_runners(struct changes *changes, const struct server *server,
     return error == 0 || problem_set(problem, "%s", strerror(-error));
 }
 
-/* What those need that come in. */
+/* Makes what the queues need that are new. */
 static bool make_added(struct changes *changes, const struct server *server,
                        struct problem *problem)
 {
@@ -160,7 +161,7 @@ static bool prepare(struct changes *changes, const struct server *server, struct
            make_runners(changes, server, problem) && make_added(changes, server, problem);
 }
 
-/* What the kernel says of a file that the sandbox hides helps nobody. */
+/* For a file that the sandbox hides, the error of the kernel would mislead. */
 static void explain(const struct server *server, struct problem *problem)
 {
     const char **files = options_files(&server->options);
@@ -201,7 +202,7 @@ static uint64_t all_workers(const struct options *options)
     return all;
 }
 
-/* Capacity and workers, as far as there is room. What is said is what can be done about it. */
+/* Changes capacity and workers, as far as there is room; else logs what there is room for. */
 static void resize_queue(struct server *server, uint32_t index, const struct queue_options *fresh)
 {
     struct queue_options *queue = &server->options.queues[index];
@@ -233,8 +234,8 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
     }
 }
 
-/* Takes the runner's version, NULL when nothing that is live differs and no file is read again.
- * What is live is exchanged with `fresh`, to be released with it. */
+/* Takes the runner's new version; NULL when no option that can be changed live differs, and no file
+ * is to be read again. Exchanges those options with `fresh`, so that they are freed with it. */
 static void change_queue(struct server *server, uint32_t index, struct queue_options *fresh,
                          struct runner_version *version)
 {
@@ -354,7 +355,7 @@ static void change_queues(struct server *server, struct changes *changes)
     changes->queues = NULL;
 }
 
-/* The plans are all read anew, with the time zones as they are now. */
+/* All plans are read again, with the time zone files as they are now. */
 static void change_schedules(struct server *server, struct changes *changes)
 {
     const struct config_schedules former = server->options.schedules;
@@ -412,9 +413,9 @@ bool reopen_access_log(struct server *server, const char *signal)
         return false;
     int error = line_writer_reopen(server->access_log);
     if (error == 0)
-        log_info("%s: %s is opened anew", signal, path);
+        log_info("%s: %s is opened again", signal, path);
     else
-        log_error("%s: %s: %s: the file before goes on", signal, path, strerror(-error));
+        log_error("%s: %s: %s: the former file is still used", signal, path, strerror(-error));
     return true;
 }
 

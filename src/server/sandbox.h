@@ -40,8 +40,9 @@ struct sandbox {
 /* Before the first other thread. Says at `debug` what is given up. */
 void sandbox_enter(const struct sandbox *sandbox);
 
-/* May this file be read, but for what sandbox_enter() has given up? So it is when the directory of
- * a file that is read again is another one now: moved there, or a link that leads elsewhere. */
+/* Is it only the sandbox that keeps this file from being read? That happens when the directory of a
+ * file that is read again has been replaced since: moved there, or reached by a link that leads
+ * elsewhere now. */
 bool sandbox_hides(const char *path);
 
 /* Can commands still be run? Yes, until sandbox_enter() has given that up. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "jobd/turns.h"
+#include "run/recur.h"
 #include "run/wait_sync.h"
 #include "server/config_schedules.h"
 
@@ -24,12 +25,6 @@ struct applying {
     struct jobd_turn turn;
 };
 
-static struct jobd_moment moment_now(void)
-{
-    int64_t now_us = clock_now_us();
-    return (struct jobd_moment){now_us, clock_wall_us(now_us)};
-}
-
 static enum jobd_result settle(struct applying *applying, enum jobd_result result)
 {
     if (result == JOBD_PENDING)
@@ -45,7 +40,7 @@ static bool is_full(const struct applying *applying, enum jobd_result result)
 
 static bool put(struct applying *applying, const struct config_schedule *one)
 {
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     enum jobd_schedule_change change;
     enum jobd_result result =
         settle(applying, jobd_schedule_put(applying->jobd, &one->schedule, &applying->sync.waiter,
@@ -118,8 +113,7 @@ static enum jobd_result run(struct jobd_turn *turn)
 static void over(struct jobd_turn *turn, enum jobd_result result)
 {
     struct applying *applying = turn->context;
-    applying->sync.waiter.result = result;
-    applying->sync.waiter.wake(&applying->sync.waiter);
+    wait_sync_end(&applying->sync, result);
 }
 
 /* One that is lost is taken once more. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Where several servers share their queues each has a configuration file, and whose schedules are
- * others than those before decides for all: who was started, or reloaded, last. The others say in
- * their logs that theirs does not count. */
+/* Where several servers share their queues each has a configuration file of its own, and the
+ * schedules of the server that was started or reloaded last count for all. The others say in their
+ * logs that theirs do not. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,10 +17,11 @@ struct schedules_watch {
     const struct config_schedules *own GUARDED_BY(lock);
 };
 
-/* These are the file's own, borrowed until it is told of others. 0 or -errno. */
+/* `own` are the schedules of this server's file, borrowed until schedules_watch_change() or
+ * schedules_watch_release(). 0 or -errno. */
 __attribute__((warn_unused_result)) int schedules_watch_init(struct schedules_watch *watch,
                                                              const struct config_schedules *own);
-/* The file has been read again. Any thread; does not block. */
+/* The file has been read again: `own` are its schedules now. Any thread; does not block. */
 void schedules_watch_change(struct schedules_watch *watch, const struct config_schedules *own);
 void schedules_watch_release(struct schedules_watch *watch);
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "run/exec_output.h"
 #include "server/alike.h"
 #include "server/callback_terms.h"
@@ -81,7 +82,8 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
     return error;
 }
 
-/* Queues that are on disk and not declared come behind those that are. How many all are. */
+/* Adds the queues that are on disk but not declared, after those that are. Returns how many there
+ * are. */
 static uint32_t add_undeclared(const struct server *server, struct jobd_queue_config *queues)
 {
     const struct options *options = &server->options;
@@ -100,7 +102,7 @@ static uint32_t add_undeclared(const struct server *server, struct jobd_queue_co
     return len;
 }
 
-/* Others that share the queues may be allowed more. */
+/* Other servers that share the queues may allow more. */
 static uint32_t restored_schedules(const struct server *server)
 {
     if (server->turns != NULL)
@@ -108,8 +110,8 @@ static uint32_t restored_schedules(const struct server *server)
     return server->store != NULL ? store_schedules(server->store) : 0;
 }
 
-/* The engine with its threads; whoever has to be told of something gets into its configuration. 0
- * or -errno. */
+/* Makes the engine and its threads, and sets in its configuration whom it tells of what. 0 or
+ * -errno. */
 static int open_pool(struct server *server, const struct jobd_queue_config *queues, uint32_t len,
                      const struct jobd_runner *runners)
 {
@@ -264,7 +266,7 @@ static bool open_signals(struct server *server, struct problem *problem)
     return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
 }
 
-/* Clients show a token, or need none: --open. */
+/* Is it settled who may come in: by tokens, or everybody by --open? */
 static bool guarded(const struct options *options)
 {
     return options->open || options->token_file != NULL;
@@ -275,11 +277,11 @@ static bool open_auth(const struct options *options, struct auth **auth, struct 
     if (options->token_file == NULL)
         return true;
     return (auth_open(auth, options->token_file, problem) &&
-            tokens_check(auth_tokens(*auth), options_declare, options, problem)) ||
+            tokens_check(auth_tokens(*auth), options_has_queue, options, problem)) ||
            problem_at(problem, option_place(&options->places, "token-file"));
 }
 
-/* Whose value it is that tls_open() has named. */
+/* Where the option stands whose file tls_open() complains about. */
 static const char *tls_place(const struct options *options, const struct problem *problem)
 {
     size_t length = strlen(options->tls_key);
@@ -328,7 +330,7 @@ static bool check_runners(const struct options *options, struct problem *problem
     return good;
 }
 
-/* Nothing that this process holds can be of use any more. */
+/* The ledger says that this process can do nothing useful any more. */
 static void end_for_good(void *context, const char *why)
 {
     struct server *server = context;
@@ -336,7 +338,7 @@ static void end_for_good(void *context, const char *why)
     end_at_once(server, ": it can do nothing more");
 }
 
-/* The clock is that of the database from here on: before anybody has kept a moment. */
+/* From here on the clock is that of the database; so this comes before anybody keeps a time. */
 static bool open_ledger(struct server *server, struct problem *problem)
 {
     enum { WAIT_MS = 30000 };
@@ -452,7 +454,8 @@ static void close_all(struct server *server)
     signals_close(&server->signals);
 }
 
-/* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
+/* Warns of what is allowed but risky. Only when nothing is wrong, so that the message about a
+ * mistake is the only line. */
 static void warn(const struct options *options, struct auth *auth, struct tls *tls)
 {
     struct variable_reader reader = {.command = NULL};
@@ -467,7 +470,7 @@ static void warn(const struct options *options, struct auth *auth, struct tls *t
         secret_warn(options->callback_secret);
 }
 
-/* All is open that needs rights, and no thread runs yet. */
+/* Everything that needs rights is open by now, and no thread runs yet. */
 static bool give_up_rights(const struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
@@ -539,8 +542,8 @@ int server_check(const struct options *options)
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     if (good && surroundings_check(options, &problem)) {
         warn(options, auth, tls);
-        printf("the configuration is good: %u queue%s\n", options->queues_len,
-               options->queues_len == 1 ? "" : "s");
+        printf("the configuration is good: %u %s\n", options->queues_len,
+               text_plural(options->queues_len, "queue", "queues"));
     } else {
         good = false;
         fprintf(stderr, "jobd: %s\n", problem.text);

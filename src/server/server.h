@@ -69,8 +69,9 @@ struct server {
     _Atomic int64_t forgotten_say_us; /* not before then again */
 };
 
-/* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
- * standard error. Blocks; in the main thread. `server` has its arguments and options. */
+/* Opens everything, serves until a signal, and closes everything: the exit status. A mistake of the
+ * user is one line on standard error. `server` must have its arguments and options. Blocks. In the
+ * main thread. */
 int server_main(struct server *server);
-/* Is what the options name good? Opens and starts nothing: the exit status. */
+/* --check: are the options good, and the files that they name? Starts nothing. The exit status. */
 int server_check(const struct options *options);

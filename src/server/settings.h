@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one source says of the options, before it means anything: a text and the place where it
- * stood. A source is the command line, the environment, or an object of the configuration file. */
+/* What one source says of the options, before the texts are parsed: a text for each option, and its
+ * place. A source is the command line, the environment, or an object of the configuration file. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct settings {
 /* Keeps copies of both. False when memory is short, or when the option is set already. */
 bool settings_set(struct settings *settings, size_t option, const char *place, const char *text,
                   struct problem *problem);
-/* The same; to one that is set already it is added behind a blank. */
+/* The same; but a text for an option that is set already is appended to that, behind a blank. */
 bool settings_add(struct settings *settings, size_t option, const char *place, const char *text,
                   struct problem *problem);
 /* What is set for this option, or NULL. Takes NULL. */

@@ -20,8 +20,8 @@
 #include "store/backup.h"
 #include "store/store.h"
 
-/* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
- * for a disk that fails. */
+/* How long the end waits: for replies under way; for runners that were told to stop, after the
+ * grace and --kill-after; for a disk that fails. */
 #define REPLIES_MS  2000
 #define STOPPING_US (2 * CLOCK_SECOND_US)
 #define STORE_US    (5 * CLOCK_SECOND_US)
@@ -156,7 +156,7 @@ static void drain_durable(struct server *server)
         end_at_once(server, ": some jobs did not stop in time");
 }
 
-/* What is in memory ends with the server, a pause too: what is paused runs now, or never. */
+/* Without a store the jobs end with the server: those of paused queues run now, or never. */
 static void resume_all(struct jobd *jobd, int64_t now_us)
 {
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
@@ -185,7 +185,7 @@ static uint64_t scheduled_after(struct jobd *jobd, uint32_t queue, int64_t until
     return later;
 }
 
-/* True: something was said. */
+/* True: there was something to warn of. */
 static bool say_lost(const struct jobd *jobd, uint32_t queue, uint64_t jobs, const char *unless)
 {
     if (jobs > 0)

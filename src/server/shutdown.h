@@ -9,9 +9,10 @@ struct server;
 /* 0, or -errno: no descriptor. Closing it is the caller's. */
 __attribute__((warn_unused_result)) int shutdown_prepare(struct idle_event *event);
 
-/* The process ends here, and says what becomes of its jobs; `how` stands behind "stopped". */
+/* Logs what becomes of the jobs, with `how` behind the word "stopped", and ends the process. */
 _Noreturn void end_at_once(const struct server *server, const char *how);
 
-/* Until a signal ends it and its jobs have, or their grace is over: the exit status. A second
- * signal, or a job that does not stop, ends the process in it. SIGHUP reloads the settings. */
+/* Serves until a signal, and then until the jobs have ended or --grace is over: the exit status. A
+ * second signal, or a job that does not stop, ends the process without a return. SIGHUP reloads the
+ * settings. */
 int serve_until_signal(struct server *server);

@@ -20,8 +20,8 @@ enum {
     HANG_UP_MS = 100
 };
 
-/* All that would end a process, but for those that it brings upon itself. SIGUSR2 is only said:
- * others reopen their logs by it. */
+/* All signals that would end the process, but for those of its own faults. SIGUSR2 is only logged:
+ * other servers reopen their logs by it, so people send it. */
 static const struct {
     int number;
     const char *name;
@@ -51,7 +51,7 @@ int signals_open(struct signals *signals)
         sigaddset(&set, heard[i].number);
     for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
         sigaddset(&set, number);
-    /* A reader that goes, and a limit on the size of files, are errors of write(2), no ends. */
+    /* A reader that is gone, and a file that is too large, are errors of write(2) instead. */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
         signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
         return -errno;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The signals that the process listens to, read in its main thread. One that would end a process
- * is one that ends this one in order: commands must not go on behind it. SIGHUP is for a reload,
- * but an end when it is the terminal that hung up; nohup(1) keeps the server. As process 1 of a
- * container it also reaps the children that others left behind. */
+/* The signals of the process, read in its main thread. A signal that would end a process ends this
+ * one in order, because commands must not go on without it. SIGHUP reloads the settings, unless the
+ * terminal has hung up: that ends the server too, but not under nohup(1). At each signal orphans
+ * are reaped, which a process 1 of a container must do. */
 #pragma once
 
 #include <stdint.h>

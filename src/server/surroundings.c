@@ -46,7 +46,7 @@ static bool may_change_around(const char *path, struct problem *problem)
     return may_change(dirname(copy), problem);
 }
 
-/* A directory that is not there yet is made. */
+/* A directory that is not there yet will be made: then the one around it must be writable. */
 static bool check_data(const struct options *options, struct problem *problem)
 {
     struct stat status = {.st_mode = 0};
@@ -69,7 +69,7 @@ static bool check_socket(const struct options *options, struct problem *problem)
            problem_at(problem, option_place(&options->places, "listen"));
 }
 
-/* A log that is there must take lines, one that is not is made. */
+/* A log that is there must be writable; one that is not will be made, as above. */
 static bool check_access_log(const struct options *options, struct problem *problem)
 {
     const char *log = options->access_log;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the options rely on and the server itself does not open when it starts: commands,
+/* What the options need and the server does not open itself when it starts: commands,
  * directories. */
 #pragma once
 

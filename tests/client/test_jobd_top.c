@@ -100,7 +100,7 @@ static void in_a_terminal(void **state)
     (void)put_job(client, "/do", "x");
     await_text(" 1/1000 ");
     assert_int_equal(write(screen.fd, "p", 1), 1);
-    await_text("standing still");
+    await_text("frozen");
     assert_int_equal(write(screen.fd, "p", 1), 1);
     assert_int_equal(ioctl(screen.fd, TIOCSWINSZ, &narrow), 0);
     await_text("QUEUE       \033[0m\033[K");

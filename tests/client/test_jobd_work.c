@@ -308,7 +308,7 @@ static void through_a_restart(void **state)
     snprintf(address, sizeof address, "%s", server_address(server));
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
-    server_await_lines(worker, ERR, "trying again and again", 1);
+    server_await_lines(worker, ERR, "; retrying", 1);
     open_gate();
     server = start_again(address, data);
     client = client_new(server);
@@ -332,9 +332,9 @@ static void without_a_server(void **state)
     (void)state;
     *strstr(url, "/do") = '\0';
     struct server *worker = worker_spawn(url, FIELDS("-n", "3"), "true");
-    server_await_lines(worker, ERR, "trying again and again", 1);
+    server_await_lines(worker, ERR, "; retrying", 1);
     assert_int_equal(worker_end(worker), 0);
-    assert_int_equal(server_count_lines(worker, ERR, "trying again and again"), 1);
+    assert_int_equal(server_count_lines(worker, ERR, "; retrying"), 1);
     close(fd);
 }
 
@@ -350,7 +350,7 @@ static void the_next_one_is_asked(void **state)
     uint64_t id = put_job(client, "/do", "x");
     client_await_state(client, id, "done");
     assert_int_equal(worker_end(worker), 0);
-    assert_int_equal(server_count_lines(worker, ERR, "trying again and again"), 0);
+    assert_int_equal(server_count_lines(worker, ERR, "; retrying"), 0);
     client_free(client);
     close(fd);
 }
@@ -457,7 +457,7 @@ static void an_answer_that_is_no_job(void **state)
         service_await(service, SERVICE_REQUESTS, 2);
         assert_int_equal(worker_end(worker), 0);
         assert_int_equal(server_count_lines(worker, ERR, "does not count"), 0);
-        assert_int_equal(server_count_lines(worker, ERR, "trying again and again"), 1);
+        assert_int_equal(server_count_lines(worker, ERR, "; retrying"), 1);
         service_stop(service);
     }
 }

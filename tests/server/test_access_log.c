@@ -171,7 +171,7 @@ static void nothing_steers_a_terminal(void **state)
     await_text(path, " GET /\\x1b[31m\\xc2\\x9b0\\x20\\x5c 400 ");
 }
 
-/* Renamed and opened anew, also where the sandbox hides what is not needed. */
+/* Renamed and opened again, also where the sandbox hides what is not needed. */
 static void logrotate_can_rename_it(void **state)
 {
     static const int numbers[] = {SIGUSR1, SIGHUP};
@@ -186,8 +186,8 @@ static void logrotate_can_rename_it(void **state)
         snprintf(old, sizeof old, "%s.%d", path, i);
         assert_int_equal(rename(path, old), 0);
         server_signal(server, numbers[i]);
-        server_await_line(server, ERR, i == 0 ? "SIGUSR1: " : "access.log is opened anew", said);
-        server_await_lines(server, ERR, "is opened anew", (size_t)i + 1);
+        server_await_line(server, ERR, i == 0 ? "SIGUSR1: " : "access.log is opened again", said);
+        server_await_lines(server, ERR, "is opened again", (size_t)i + 1);
         snprintf(target, sizeof target, "/after-%d", i);
         client_get(client, target);
         await_text(path, target);

@@ -1,6 +1,6 @@
 # Completions of jobd(1) for fish, written by make completions.
 complete -c jobd -n __fish_use_subcommand -a work -d 'Take jobs of a jobd elsewhere and run the command for each of them.'
-complete -c jobd -n __fish_use_subcommand -a top -d 'Show the queues of a jobd as they live, in a terminal; else one picture of them.'
+complete -c jobd -n __fish_use_subcommand -a top -d 'Show the queues of a jobd in a terminal, kept up to date; else print them once.'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l listen -s l -x -d 'HOST:PORT, :PORT (all interfaces), [IPV6]:PORT or unix:PATH; port 0 picks one'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l socket-mode -x -d 'who may connect to unix:PATH: the mode of its file'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l open -d 'allow addresses that other machines can reach, without --token-file'
@@ -27,7 +27,7 @@ complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l output-limit -
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-connections -x -d 'connections at a time, those of waiting requests included'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-per-address -x -d 'connections at a time from one address (IPv6: from one /64)'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l leases -x -d 'jobs that remote workers may hold at a time'
-complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l schedules -x -d 'schedules of recurring jobs that may be there'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l schedules -x -d 'how many schedules of recurring jobs there may be'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-streams -x -d 'clients that may follow events and outputs at a time'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l header-timeout -x -d 'time limit for a header; a body has a second more for each 16 KiB of --max-body'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l idle-timeout -x -d 'how long a connection may be idle between two requests'
@@ -59,5 +59,5 @@ complete -c jobd -n '__fish_seen_subcommand_from work' -l help -s h -d 'print th
 complete -c jobd -n '__fish_seen_subcommand_from top' -l url -s u -x -d 'the server: http://HOST:PORT, https://HOST:PORT or unix:PATH; may be repeated'
 complete -c jobd -n '__fish_seen_subcommand_from top' -l token-file -r -F -d 'send the token in this file'
 complete -c jobd -n '__fish_seen_subcommand_from top' -l ca -r -F -d 'certificates to trust for https, in PEM'
-complete -c jobd -n '__fish_seen_subcommand_from top' -l every -x -d 'time between two looks'
+complete -c jobd -n '__fish_seen_subcommand_from top' -l every -x -d 'time between two updates'
 complete -c jobd -n '__fish_seen_subcommand_from top' -l help -s h -d 'print this help and exit'
