@@ -113,7 +113,6 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"
-     "CREATE INDEX job_source ON job (id) WHERE source > 0;"
      "ALTER TABLE batch ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE schedule ADD COLUMN callback TEXT NOT NULL DEFAULT ''"),
 };

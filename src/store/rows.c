@@ -17,12 +17,15 @@ static bool has_text(const struct job_record *record, enum jobd_text text)
     return record->texts[text] != NULL && record->texts[text][0] != '\0';
 }
 
-/* At a start all jobs are looked through for those that come after others, and those with a
- * callback: but not where there has never been one. An index would cost each job. */
+/* At a start all jobs are looked through for those that come after others, those with a callback
+ * and those that tell of a job: but not where there has never been one. An index, also one that
+ * holds none of them, would cost each job: with any on its table, SQLite opens a savepoint for an
+ * INSERT OR REPLACE. */
 static enum database_result note_links(struct database *database, const struct job_record *record,
                                        struct problem *problem)
 {
-    bool links = has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK);
+    bool links =
+        has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK) || record->source > 0;
     if (!links || database->links_noted)
         return DATABASE_OK;
     database->linked = database->links_noted = true;
