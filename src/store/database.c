@@ -511,6 +511,9 @@ static bool open_all(struct database *database, const char *path, enum database_
 struct database *database_open(const char *path, enum database_sync sync, struct problem *problem)
 {
     struct problem why;
+    /* Nobody asks how much memory it has; counting takes a lock of its own each time. It listens
+     * only before its first use in this process. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct database *database = calloc(1, sizeof *database);
     if (database != NULL ? open_all(database, path, sync, &why)
                          : problem_set(&why, "out of memory"))
