@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/columns.h"
 
+#include <endian.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -234,21 +235,47 @@ static struct value value_of(const struct column *column, const void *record)
 
 /* ---- checksums */
 
-static uLong crc_number(uLong crc, int64_t number)
+/* Small parts are gathered: each call of zlib costs more than their bytes. */
+struct checksum {
+    uLong crc;
+    size_t used;
+    unsigned char bytes[256];
+};
+
+static void checksum_flush(struct checksum *sum)
 {
-    unsigned char bytes[8];
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)((uint64_t)number >> 8 * i);
-    return crc32(crc, bytes, sizeof bytes);
+    sum->crc = crc32_z(sum->crc, sum->bytes, sum->used);
+    sum->used = 0;
 }
 
-static uLong crc_value(uLong crc, const struct value *value)
+static void checksum_bytes(struct checksum *sum, const void *bytes, size_t size)
 {
-    if (value->kind == VALUE_NUMBER)
-        return crc_number(crc, value->number);
-    if (value->kind == VALUE_NULL)
-        return crc_number(crc, -1);
-    return crc32_z(crc_number(crc, (int64_t)value->size), value->bytes, value->size);
+    if (size > sizeof sum->bytes - sum->used)
+        checksum_flush(sum);
+    if (size > sizeof sum->bytes) {
+        sum->crc = crc32_z(sum->crc, bytes, size);
+    } else if (size > 0) {
+        memcpy(sum->bytes + sum->used, bytes, size);
+        sum->used += size;
+    }
+}
+
+static void checksum_number(struct checksum *sum, int64_t number)
+{
+    const uint64_t little = htole64((uint64_t)number);
+    checksum_bytes(sum, &little, sizeof little);
+}
+
+static void checksum_value(struct checksum *sum, const struct value *value)
+{
+    if (value->kind == VALUE_NUMBER) {
+        checksum_number(sum, value->number);
+    } else if (value->kind == VALUE_NULL) {
+        checksum_number(sum, -1);
+    } else {
+        checksum_number(sum, (int64_t)value->size);
+        checksum_bytes(sum, value->bytes, value->size);
+    }
 }
 
 /* What rows have that were written before there was the column. */
@@ -261,8 +288,10 @@ static bool is_zero(const struct value *value)
 /* Of the first `len` columns; those behind it are zero. */
 static int64_t crc_of(const struct table *table, const struct value *values, int len)
 {
-    uLong crc = crc32(0, NULL, 0);
+    struct checksum sum;
     bool later = false; /* than version 1 */
+    sum.crc = crc32(0, NULL, 0);
+    sum.used = 0;
     for (int i = 0; i < len; i++) {
         const struct column *column = &table->columns[i];
         const struct value *value = &values[i];
@@ -270,12 +299,14 @@ static int64_t crc_of(const struct table *table, const struct value *values, int
             later = true;
         } else if (later && !is_zero(value)) {
             struct value name = text(column->name);
-            crc = crc_value(crc_value(crc, &name), value);
+            checksum_value(&sum, &name);
+            checksum_value(&sum, value);
         } else if (!later && !(column->kind == COLUMN_BLOB_TYPE && value->kind == VALUE_NULL)) {
-            crc = crc_value(crc, value); /* that there is no blob, the blob says */
+            checksum_value(&sum, value); /* that there is no blob, the blob says */
         }
     }
-    return (int64_t)crc;
+    checksum_flush(&sum);
+    return (int64_t)sum.crc;
 }
 
 /* ---- writing */
