@@ -400,16 +400,17 @@ static void kick(struct exchange *exchange)
 }
 
 /* Until there is something for the library, or the wire has nothing more: it will be told of what
- * comes then alone. */
+ * comes then alone. But one that was parked it asks the system about anew when it reads next. */
 static ssize_t receive(const struct wire *wire, char *bytes, size_t size)
 {
     struct gate *gate = &wire->exchange->gate;
     size_t passed = waiting(gate) > 0 ? pass_held(wire, bytes, size) : 0;
     ssize_t came = 1;
     while (passed == 0 && came > 0 && gate->state != GATE_SHUT) {
-        gate->missed = gate->state == GATE_HEAD && gate->busy;
-        if (gate->missed)
+        if (gate->state == GATE_HEAD && gate->busy) {
+            gate->missed = gate->more || wire->exchange->stage != STAGE_PARKED;
             return nothing_yet(wire);
+        }
         if (waiting(gate) > 0) {
             came = read_more(wire);
         } else {
