@@ -33,6 +33,7 @@ static const struct {
     [SQL_ADD_PLAIN] = {"INSERT INTO job", NULL},
     [SQL_SET] = {"INSERT INTO progress", NULL},
     [SQL_SET_PLAIN] = {"INSERT INTO progress", NULL},
+    [SQL_PROGRESS] = {"SELECT FROM progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
     [SQL_ADD_BATCH] = {"INSERT INTO batch",
@@ -350,6 +351,15 @@ static bool migrate(struct database *database, int64_t version, struct problem *
     return true;
 }
 
+static char *progress_text(void)
+{
+    char *columns = columns_list(&progress_table), *text = NULL;
+    if (columns != NULL)
+        text = sqlite3_mprintf("SELECT %s FROM progress WHERE id = ?", columns);
+    sqlite3_free(columns);
+    return text;
+}
+
 static char *statement_text(enum statement which)
 {
     const bool plain = which == SQL_ADD_PLAIN || which == SQL_SET_PLAIN;
@@ -357,6 +367,8 @@ static char *statement_text(enum statement which)
         return columns_insert(&job_table, plain, NULL);
     if (which == SQL_SET || which == SQL_SET_PLAIN)
         return columns_insert(&progress_table, plain, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    if (which == SQL_PROGRESS)
+        return progress_text();
     if (which == SQL_SCHEDULE)
         return columns_insert(&schedule_table, false, NULL);
     if (which == SQL_PLACE)

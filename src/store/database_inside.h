@@ -16,6 +16,7 @@ enum statement {
     SQL_ADD_PLAIN, /* without the columns behind `crc` */
     SQL_SET,
     SQL_SET_PLAIN,
+    SQL_PROGRESS, /* gives a row */
     SQL_REMOVE_JOB,
     SQL_REMOVE_PROGRESS,
     SQL_ADD_BATCH,

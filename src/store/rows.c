@@ -320,6 +320,7 @@ bool database_pauses(struct database *database, void (*each)(void *context, cons
 }
 
 struct job_scan {
+    struct database *database;
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
     struct problem *problem;
@@ -328,43 +329,55 @@ struct job_scan {
 /* As it was put in. */
 static void begin(struct job_record *record)
 {
+    record->token = "";
     record->delayed = record->run_at_us > 0;
     record->by_wall = record->at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     record->ready_us = record->run_at_us;
 }
 
-/* The progress first: where it has no row, its id is zero too. */
+/* The row of its progress, which most of those that wait have not: so the scan does not have its
+ * columns. */
+static bool find_progress(const struct job_scan *scan, int64_t id)
+{
+    sqlite3_stmt *row = scan->database->statements[SQL_PROGRESS];
+    (void)sqlite3_bind_int64(row, 1, id);
+    if (sqlite3_step(row) == SQLITE_ROW)
+        return true;
+    (void)database_failed(scan->database, "progress", scan->problem);
+    return false;
+}
+
 static bool scan_row(void *context, sqlite3_stmt *row)
 {
     const struct job_scan *scan = context;
-    const int progress = job_table.len;
+    sqlite3_stmt *progress = scan->database->statements[SQL_PROGRESS];
     struct job_record record = {.id = 0};
-    bool begun = sqlite3_column_type(row, progress) != SQLITE_NULL;
-    bool good = columns_read(&progress_table, row, progress, &record) &&
-                columns_read(&job_table, row, 0, &record);
-    if (!good)
-        (void)problem_set(scan->problem, "out of memory");
+    bool begun = sqlite3_column_type(row, job_table.len) != SQLITE_NULL;
+    bool good = !begun || find_progress(scan, sqlite3_column_int64(row, 0));
+    if (good && !(columns_read(&job_table, row, 0, &record) &&
+                  (!begun || columns_read(&progress_table, progress, 0, &record))))
+        good = problem_set(scan->problem, "out of memory");
     if (!begun)
         begin(&record);
     bool whole = good && columns_whole(&job_table, row, 0, &record) &&
-                 (!begun || (columns_whole(&progress_table, row, progress, &record) &&
+                 (!begun || (columns_whole(&progress_table, progress, 0, &record) &&
                              (unsigned)record.state < JOBD_STATES));
     good = good && scan->each(scan->context, record.id, whole ? &record : NULL);
     columns_release(&job_table, &record);
     columns_release(&progress_table, &record);
+    (void)sqlite3_reset(progress);
     return good;
 }
 
 static char *scan_text(bool ended)
 {
-    char *job = columns_list(&job_table), *progress = columns_list(&progress_table), *text = NULL;
-    if (job != NULL && progress != NULL)
+    char *job = columns_list(&job_table), *text = NULL;
+    if (job != NULL)
         text = sqlite3_mprintf(
-            "SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job, progress,
+            "SELECT %s, progress.id FROM job LEFT JOIN progress USING (id) %s", job,
             ended ? "WHERE " ENDED " ORDER BY finished, id" : "WHERE " LIVES " ORDER BY job.id");
     sqlite3_free(job);
-    sqlite3_free(progress);
     return text;
 }
 
@@ -372,7 +385,7 @@ bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context, struct problem *problem)
 {
-    struct job_scan scan = {each, context, problem};
+    struct job_scan scan = {database, each, context, problem};
     char *text = scan_text(ended);
     const struct rows rows = {"scan", text, scan_row, &scan};
     bool good =
