@@ -33,6 +33,7 @@ static const struct {
     [SQL_ADD_PLAIN] = {"INSERT INTO job", NULL},
     [SQL_SET] = {"INSERT INTO progress", NULL},
     [SQL_SET_PLAIN] = {"INSERT INTO progress", NULL},
+    [SQL_JOB] = {"SELECT FROM job", NULL},
     [SQL_PROGRESS] = {"SELECT FROM progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
@@ -351,11 +352,11 @@ static bool migrate(struct database *database, int64_t version, struct problem *
     return true;
 }
 
-static char *progress_text(void)
+static char *row_text(const struct table *table)
 {
-    char *columns = columns_list(&progress_table), *text = NULL;
+    char *columns = columns_list(table, false), *text = NULL;
     if (columns != NULL)
-        text = sqlite3_mprintf("SELECT %s FROM progress WHERE id = ?", columns);
+        text = sqlite3_mprintf("SELECT %s FROM %s WHERE id = ?", columns, table->name);
     sqlite3_free(columns);
     return text;
 }
@@ -367,8 +368,8 @@ static char *statement_text(enum statement which)
         return columns_insert(&job_table, plain, NULL);
     if (which == SQL_SET || which == SQL_SET_PLAIN)
         return columns_insert(&progress_table, plain, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
-    if (which == SQL_PROGRESS)
-        return progress_text();
+    if (which == SQL_JOB || which == SQL_PROGRESS)
+        return row_text(which == SQL_JOB ? &job_table : &progress_table);
     if (which == SQL_SCHEDULE)
         return columns_insert(&schedule_table, false, NULL);
     if (which == SQL_PLACE)

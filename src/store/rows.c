@@ -336,43 +336,47 @@ static void begin(struct job_record *record)
     record->ready_us = record->run_at_us;
 }
 
-/* The row of its progress, which most of those that wait have not: so the scan does not have its
- * columns. */
-static bool find_progress(const struct job_scan *scan, int64_t id)
+/* What most jobs that wait have not the scan does not read: it is asked for by the id. */
+static bool find(const struct job_scan *scan, enum statement which, int64_t id)
 {
-    sqlite3_stmt *row = scan->database->statements[SQL_PROGRESS];
+    sqlite3_stmt *row = scan->database->statements[which];
     (void)sqlite3_bind_int64(row, 1, id);
     if (sqlite3_step(row) == SQLITE_ROW)
         return true;
-    (void)database_failed(scan->database, "progress", scan->problem);
+    (void)database_failed(scan->database, "scan", scan->problem);
     return false;
 }
 
 static bool scan_row(void *context, sqlite3_stmt *row)
 {
     const struct job_scan *scan = context;
+    sqlite3_stmt *whole_job = scan->database->statements[SQL_JOB];
     sqlite3_stmt *progress = scan->database->statements[SQL_PROGRESS];
+    const int64_t id = sqlite3_column_int64(row, 0);
     struct job_record record = {.id = 0};
-    bool begun = sqlite3_column_type(row, job_table.len) != SQLITE_NULL;
-    bool good = !begun || find_progress(scan, sqlite3_column_int64(row, 0));
-    if (good && !(columns_read(&job_table, row, 0, &record) &&
-                  (!begun || columns_read(&progress_table, progress, 0, &record))))
+    const bool plain = columns_are_plain(&job_table, row, 0);
+    const bool begun = sqlite3_column_type(row, columns_width(&job_table, true)) != SQLITE_NULL;
+    bool good = (plain || find(scan, SQL_JOB, id)) && (!begun || find(scan, SQL_PROGRESS, id));
+    row = plain ? row : whole_job;
+    if (good && !(columns_read(&job_table, plain, row, 0, &record) &&
+                  (!begun || columns_read(&progress_table, false, progress, 0, &record))))
         good = problem_set(scan->problem, "out of memory");
     if (!begun)
         begin(&record);
-    bool whole = good && columns_whole(&job_table, row, 0, &record) &&
-                 (!begun || (columns_whole(&progress_table, progress, 0, &record) &&
+    bool whole = good && columns_whole(&job_table, plain, row, 0, &record) &&
+                 (!begun || (columns_whole(&progress_table, false, progress, 0, &record) &&
                              (unsigned)record.state < JOBD_STATES));
     good = good && scan->each(scan->context, record.id, whole ? &record : NULL);
     columns_release(&job_table, &record);
     columns_release(&progress_table, &record);
+    (void)sqlite3_reset(whole_job);
     (void)sqlite3_reset(progress);
     return good;
 }
 
 static char *scan_text(bool ended)
 {
-    char *job = columns_list(&job_table), *text = NULL;
+    char *job = columns_list(&job_table, true), *text = NULL;
     if (job != NULL)
         text = sqlite3_mprintf(
             "SELECT %s, progress.id FROM job LEFT JOIN progress USING (id) %s", job,
