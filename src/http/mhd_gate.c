@@ -405,16 +405,18 @@ static void kick(struct exchange *exchange)
 }
 
 /* Reads until there is something for the library, or no more on the wire: only then does epoll tell
- * it of what comes next. */
+ * it of what comes next. Of one that was parked the library asks the system anew when it reads
+ * next. */
 static ssize_t receive(const struct wire *wire, char *bytes, size_t size)
 {
     struct gate *gate = &wire->exchange->gate;
     size_t passed = waiting(gate) > 0 ? pass_held(wire, bytes, size) : 0;
     ssize_t came = 1;
     while (passed == 0 && came > 0 && gate->state != GATE_SHUT) {
-        gate->missed = gate->state == GATE_HEAD && gate->busy;
-        if (gate->missed)
+        if (gate->state == GATE_HEAD && gate->busy) {
+            gate->missed = gate->more || wire->exchange->stage != STAGE_PARKED;
             return nothing_yet(wire);
+        }
         if (waiting(gate) > 0) {
             came = read_more(wire);
         } else {

@@ -46,7 +46,7 @@ enum gate_state { GATE_HEAD, GATE_LENGTH, GATE_CHUNKS, GATE_SHUT };
 struct gate {
     enum gate_state state;
     bool busy;     /* a request has been passed on, and has not ended */
-    bool missed;   /* libmicrohttpd wanted the next one before that */
+    bool missed;   /* libmicrohttpd wanted the next one before that, and does not ask again */
     bool more;     /* the last read took all it could: the system may have more */
     bool kicked;   /* in its loop's list */
     uint64_t left; /* GATE_LENGTH: of the body */

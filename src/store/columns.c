@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/columns.h"
 
+#include <endian.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -122,8 +123,7 @@ char *columns_create(const struct table *table)
     return sqlite3_str_finish(text);
 }
 
-/* How many columns a row has, those behind `crc` left out or not. */
-static int width(const struct table *table, bool plain)
+int columns_width(const struct table *table, bool plain)
 {
     int len = 0;
     if (!plain)
@@ -135,7 +135,7 @@ static int width(const struct table *table, bool plain)
 
 char *columns_insert(const struct table *table, bool plain, const char *condition)
 {
-    const int len = width(table, plain);
+    const int len = columns_width(table, plain);
     sqlite3_str *text = sqlite3_str_new(NULL);
     sqlite3_str_appendf(text, "INSERT OR REPLACE INTO %s (", table->name);
     for (int i = 0; i < len; i++)
@@ -150,10 +150,11 @@ char *columns_insert(const struct table *table, bool plain, const char *conditio
     return sqlite3_str_finish(text);
 }
 
-char *columns_list(const struct table *table)
+char *columns_list(const struct table *table, bool plain)
 {
+    const int len = columns_width(table, plain);
     sqlite3_str *text = sqlite3_str_new(NULL);
-    for (int i = 0; i < table->len; i++)
+    for (int i = 0; i < len; i++)
         sqlite3_str_appendf(text, "%s%s.%s", i > 0 ? ", " : "", table->name,
                             table->columns[i].name);
     return sqlite3_str_finish(text);
@@ -234,21 +235,47 @@ static struct value value_of(const struct column *column, const void *record)
 
 /* ---- checksums */
 
-static uLong crc_number(uLong crc, int64_t number)
+/* Small parts are gathered: each call of zlib costs more than their bytes. */
+struct checksum {
+    uLong crc;
+    size_t used;
+    unsigned char bytes[256];
+};
+
+static void checksum_flush(struct checksum *sum)
 {
-    unsigned char bytes[8];
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)((uint64_t)number >> 8 * i);
-    return crc32(crc, bytes, sizeof bytes);
+    sum->crc = crc32_z(sum->crc, sum->bytes, sum->used);
+    sum->used = 0;
 }
 
-static uLong crc_value(uLong crc, const struct value *value)
+static void checksum_bytes(struct checksum *sum, const void *bytes, size_t size)
 {
-    if (value->kind == VALUE_NUMBER)
-        return crc_number(crc, value->number);
-    if (value->kind == VALUE_NULL)
-        return crc_number(crc, -1);
-    return crc32_z(crc_number(crc, (int64_t)value->size), value->bytes, value->size);
+    if (size > sizeof sum->bytes - sum->used)
+        checksum_flush(sum);
+    if (size > sizeof sum->bytes) {
+        sum->crc = crc32_z(sum->crc, bytes, size);
+    } else if (size > 0) {
+        memcpy(sum->bytes + sum->used, bytes, size);
+        sum->used += size;
+    }
+}
+
+static void checksum_number(struct checksum *sum, int64_t number)
+{
+    const uint64_t little = htole64((uint64_t)number);
+    checksum_bytes(sum, &little, sizeof little);
+}
+
+static void checksum_value(struct checksum *sum, const struct value *value)
+{
+    if (value->kind == VALUE_NUMBER) {
+        checksum_number(sum, value->number);
+    } else if (value->kind == VALUE_NULL) {
+        checksum_number(sum, -1);
+    } else {
+        checksum_number(sum, (int64_t)value->size);
+        checksum_bytes(sum, value->bytes, value->size);
+    }
 }
 
 /* What rows have that were written before there was the column. */
@@ -258,11 +285,19 @@ static bool is_zero(const struct value *value)
            (value->kind == VALUE_TEXT && value->size == 0);
 }
 
+/* In a row's crc: not all columns behind it are zero. Rows without it, which were written before
+ * there was this bit, may have such columns too: in the table of progress, which is read in whole.
+ */
+#define HAS_LATER (INT64_C(1) << 32)
+
 /* Of the first `len` columns; those behind it are zero. */
 static int64_t crc_of(const struct table *table, const struct value *values, int len)
 {
-    uLong crc = crc32(0, NULL, 0);
+    struct checksum sum;
     bool later = false; /* than version 1 */
+    int64_t has_later = 0;
+    sum.crc = crc32(0, NULL, 0);
+    sum.used = 0;
     for (int i = 0; i < len; i++) {
         const struct column *column = &table->columns[i];
         const struct value *value = &values[i];
@@ -270,12 +305,15 @@ static int64_t crc_of(const struct table *table, const struct value *values, int
             later = true;
         } else if (later && !is_zero(value)) {
             struct value name = text(column->name);
-            crc = crc_value(crc_value(crc, &name), value);
+            has_later = HAS_LATER;
+            checksum_value(&sum, &name);
+            checksum_value(&sum, value);
         } else if (!later && !(column->kind == COLUMN_BLOB_TYPE && value->kind == VALUE_NULL)) {
-            crc = crc_value(crc, value); /* that there is no blob, the blob says */
+            checksum_value(&sum, value); /* that there is no blob, the blob says */
         }
     }
-    return (int64_t)crc;
+    checksum_flush(&sum);
+    return (int64_t)sum.crc | has_later;
 }
 
 /* ---- writing */
@@ -314,10 +352,10 @@ void columns_bind(const struct table *table, bool plain, sqlite3_stmt *statement
                   const void *record)
 {
     struct value values[COLUMNS_MAX];
-    const int len = width(table, plain);
+    const int len = columns_width(table, plain);
     for (int i = 0; i < len; i++)
         values[i] = value_of(&table->columns[i], record);
-    values[width(table, true) - 1] = number(crc_of(table, values, len));
+    values[columns_width(table, true) - 1] = number(crc_of(table, values, len));
     for (int i = 0; i < len; i++)
         bind(statement, i + 1, &values[i]);
 }
@@ -389,10 +427,11 @@ static bool read_field(const struct column *column, sqlite3_stmt *row, int at, v
     return true;
 }
 
-bool columns_read(const struct table *table, sqlite3_stmt *row, int first, void *record)
+bool columns_read(const struct table *table, bool plain, sqlite3_stmt *row, int first, void *record)
 {
+    const int len = columns_width(table, plain);
     bool good = true;
-    for (int i = 0; i < table->len; i++)
+    for (int i = 0; i < len; i++)
         good = read_field(&table->columns[i], row, first + i, record) && good;
     return good;
 }
@@ -412,11 +451,22 @@ void columns_release(const struct table *table, void *record)
     }
 }
 
-bool columns_whole(const struct table *table, sqlite3_stmt *row, int first, const void *record)
+static int64_t stored_crc(const struct table *table, sqlite3_stmt *row, int first)
+{
+    return sqlite3_column_int64(row, first + columns_width(table, true) - 1);
+}
+
+bool columns_are_plain(const struct table *table, sqlite3_stmt *row, int first)
+{
+    return (stored_crc(table, row, first) & HAS_LATER) == 0;
+}
+
+bool columns_whole(const struct table *table, bool plain, sqlite3_stmt *row, int first,
+                   const void *record)
 {
     struct value values[COLUMNS_MAX];
-    for (int i = 0; i < table->len; i++)
+    const int len = columns_width(table, plain);
+    for (int i = 0; i < len; i++)
         values[i] = value_of(&table->columns[i], record);
-    return sqlite3_column_int64(row, first + width(table, true) - 1) ==
-           crc_of(table, values, table->len);
+    return (uint32_t)stored_crc(table, row, first) == (uint32_t)crc_of(table, values, len);
 }

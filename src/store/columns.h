@@ -13,7 +13,7 @@
  * Rows that were written before have the column's zero: 0, '' or NULL, which must mean "as before"
  * and is what the migration's DEFAULT says. The checksum of a row covers the columns before `crc`
  * always, and those behind it, with their names, only when they are not zero: so the checksums of
- * old rows stay right, and nothing is written again.
+ * old rows stay right, and nothing is written again. A bit above it says that there are any.
  *
  * What stands here was written to disk by somebody: no row is changed, moved or removed. */
 #pragma once
@@ -80,8 +80,10 @@ char *columns_create(const struct table *table);
  * are zero, as nearly all are, costs no more than before there were any. `condition`, when not
  * NULL, is an SQL expression in which ?1 is the id. */
 char *columns_insert(const struct table *table, bool plain, const char *condition);
-/* Its columns, each with the table's name, for a SELECT. */
-char *columns_list(const struct table *table);
+/* Its columns, each with the table's name, for a SELECT; when it is `plain` up to `crc`. */
+char *columns_list(const struct table *table, bool plain);
+/* How many these are. */
+int columns_width(const struct table *table, bool plain);
 
 /* Whether all behind `crc` are zero. */
 bool columns_plain(const struct table *table, const void *record);
@@ -89,12 +91,18 @@ bool columns_plain(const struct table *table, const void *record);
 void columns_bind(const struct table *table, bool plain, struct sqlite3_stmt *statement,
                   const void *record);
 
-/* Fills the table's fields from a row whose columns begin at `first`; from one that a LEFT JOIN did
- * not find, with zeros. Texts are borrowed from the row, blobs are the record's: columns_release()
- * frees them, also when this is false: memory is short. */
-bool columns_read(const struct table *table, struct sqlite3_stmt *row, int first, void *record);
+/* Whether a row of the table of jobs, whose columns begin at `first`, has nothing but zeros behind
+ * `crc`, which says it. */
+bool columns_are_plain(const struct table *table, struct sqlite3_stmt *row, int first);
+
+/* Fills the table's fields from a row whose columns begin at `first`, when it is `plain` those up
+ * to `crc`. Texts are borrowed from the row, blobs are the record's: columns_release() frees them,
+ * also when this is false: memory is short. */
+bool columns_read(const struct table *table, bool plain, struct sqlite3_stmt *row, int first,
+                  void *record);
 void columns_release(const struct table *table, void *record);
 
-/* Whether the row's checksum is that of the record that was read from it. */
-bool columns_whole(const struct table *table, struct sqlite3_stmt *row, int first,
+/* Whether the row's checksum is that of the record that was read from it, `plain` as it was read.
+ */
+bool columns_whole(const struct table *table, bool plain, struct sqlite3_stmt *row, int first,
                    const void *record);

@@ -33,6 +33,8 @@ static const struct {
     [SQL_ADD_PLAIN] = {"INSERT INTO job", NULL},
     [SQL_SET] = {"INSERT INTO progress", NULL},
     [SQL_SET_PLAIN] = {"INSERT INTO progress", NULL},
+    [SQL_JOB] = {"SELECT FROM job", NULL},
+    [SQL_PROGRESS] = {"SELECT FROM progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
     [SQL_ADD_BATCH] = {"INSERT INTO batch",
@@ -113,7 +115,6 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"
-     "CREATE INDEX job_source ON job (id) WHERE source > 0;"
      "ALTER TABLE batch ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE schedule ADD COLUMN callback TEXT NOT NULL DEFAULT ''"),
 };
@@ -351,6 +352,15 @@ static bool migrate(struct database *database, int64_t version, struct problem *
     return true;
 }
 
+static char *row_text(const struct table *table)
+{
+    char *columns = columns_list(table, false), *text = NULL;
+    if (columns != NULL)
+        text = sqlite3_mprintf("SELECT %s FROM %s WHERE id = ?", columns, table->name);
+    sqlite3_free(columns);
+    return text;
+}
+
 static char *statement_text(enum statement which)
 {
     const bool plain = which == SQL_ADD_PLAIN || which == SQL_SET_PLAIN;
@@ -358,6 +368,8 @@ static char *statement_text(enum statement which)
         return columns_insert(&job_table, plain, NULL);
     if (which == SQL_SET || which == SQL_SET_PLAIN)
         return columns_insert(&progress_table, plain, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    if (which == SQL_JOB || which == SQL_PROGRESS)
+        return row_text(which == SQL_JOB ? &job_table : &progress_table);
     if (which == SQL_SCHEDULE)
         return columns_insert(&schedule_table, false, NULL);
     if (which == SQL_PLACE)
@@ -512,6 +524,9 @@ static bool open_all(struct database *database, const char *path, enum database_
 struct database *database_open(const char *path, enum database_sync sync, struct problem *problem)
 {
     struct problem why;
+    /* Nobody asks how much memory it has; counting takes a lock of its own each time. It listens
+     * only before its first use in this process. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct database *database = calloc(1, sizeof *database);
     if (database != NULL ? open_all(database, path, sync, &why)
                          : problem_set(&why, "out of memory"))

@@ -16,6 +16,8 @@ enum statement {
     SQL_ADD_PLAIN, /* without the columns behind `crc` */
     SQL_SET,
     SQL_SET_PLAIN,
+    SQL_JOB, /* these two give a row */
+    SQL_PROGRESS,
     SQL_REMOVE_JOB,
     SQL_REMOVE_PROGRESS,
     SQL_ADD_BATCH,

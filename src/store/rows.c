@@ -17,12 +17,15 @@ static bool has_text(const struct job_record *record, enum jobd_text text)
     return record->texts[text] != NULL && record->texts[text][0] != '\0';
 }
 
-/* At a start all jobs are looked through for those that come after others, and those with a
- * callback: but not where there has never been one. An index would cost each job. */
+/* At a start all jobs are looked through for those that come after others, those with a callback
+ * and those that tell of a job: but not where there has never been one. An index, also one that
+ * holds none of them, would cost each job: with any on its table, SQLite opens a savepoint for an
+ * INSERT OR REPLACE. */
 static enum database_result note_links(struct database *database, const struct job_record *record,
                                        struct problem *problem)
 {
-    bool links = has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK);
+    bool links =
+        has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK) || record->source > 0;
     if (!links || database->links_noted)
         return DATABASE_OK;
     database->linked = database->links_noted = true;
@@ -317,6 +320,7 @@ bool database_pauses(struct database *database, void (*each)(void *context, cons
 }
 
 struct job_scan {
+    struct database *database;
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
     struct problem *problem;
@@ -325,43 +329,59 @@ struct job_scan {
 /* As it was put in. */
 static void begin(struct job_record *record)
 {
+    record->token = "";
     record->delayed = record->run_at_us > 0;
     record->by_wall = record->at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     record->ready_us = record->run_at_us;
 }
 
-/* The progress first: where it has no row, its id is zero too. */
+/* What most jobs that wait have not the scan does not read: it is asked for by the id. */
+static bool find(const struct job_scan *scan, enum statement which, int64_t id)
+{
+    sqlite3_stmt *row = scan->database->statements[which];
+    (void)sqlite3_bind_int64(row, 1, id);
+    if (sqlite3_step(row) == SQLITE_ROW)
+        return true;
+    (void)database_failed(scan->database, "scan", scan->problem);
+    return false;
+}
+
 static bool scan_row(void *context, sqlite3_stmt *row)
 {
     const struct job_scan *scan = context;
-    const int progress = job_table.len;
+    sqlite3_stmt *whole_job = scan->database->statements[SQL_JOB];
+    sqlite3_stmt *progress = scan->database->statements[SQL_PROGRESS];
+    const int64_t id = sqlite3_column_int64(row, 0);
     struct job_record record = {.id = 0};
-    bool begun = sqlite3_column_type(row, progress) != SQLITE_NULL;
-    bool good = columns_read(&progress_table, row, progress, &record) &&
-                columns_read(&job_table, row, 0, &record);
-    if (!good)
-        (void)problem_set(scan->problem, "out of memory");
+    const bool plain = columns_are_plain(&job_table, row, 0);
+    const bool begun = sqlite3_column_type(row, columns_width(&job_table, true)) != SQLITE_NULL;
+    bool good = (plain || find(scan, SQL_JOB, id)) && (!begun || find(scan, SQL_PROGRESS, id));
+    row = plain ? row : whole_job;
+    if (good && !(columns_read(&job_table, plain, row, 0, &record) &&
+                  (!begun || columns_read(&progress_table, false, progress, 0, &record))))
+        good = problem_set(scan->problem, "out of memory");
     if (!begun)
         begin(&record);
-    bool whole = good && columns_whole(&job_table, row, 0, &record) &&
-                 (!begun || (columns_whole(&progress_table, row, progress, &record) &&
+    bool whole = good && columns_whole(&job_table, plain, row, 0, &record) &&
+                 (!begun || (columns_whole(&progress_table, false, progress, 0, &record) &&
                              (unsigned)record.state < JOBD_STATES));
     good = good && scan->each(scan->context, record.id, whole ? &record : NULL);
     columns_release(&job_table, &record);
     columns_release(&progress_table, &record);
+    (void)sqlite3_reset(whole_job);
+    (void)sqlite3_reset(progress);
     return good;
 }
 
 static char *scan_text(bool ended)
 {
-    char *job = columns_list(&job_table), *progress = columns_list(&progress_table), *text = NULL;
-    if (job != NULL && progress != NULL)
+    char *job = columns_list(&job_table, true), *text = NULL;
+    if (job != NULL)
         text = sqlite3_mprintf(
-            "SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job, progress,
+            "SELECT %s, progress.id FROM job LEFT JOIN progress USING (id) %s", job,
             ended ? "WHERE " ENDED " ORDER BY finished, id" : "WHERE " LIVES " ORDER BY job.id");
     sqlite3_free(job);
-    sqlite3_free(progress);
     return text;
 }
 
@@ -369,7 +389,7 @@ bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context, struct problem *problem)
 {
-    struct job_scan scan = {each, context, problem};
+    struct job_scan scan = {database, each, context, problem};
     char *text = scan_text(ended);
     const struct rows rows = {"scan", text, scan_row, &scan};
     bool good =

@@ -72,10 +72,10 @@ static bool scan_row(const struct schedule_scan *scan, sqlite3_stmt *row)
 {
     const int place = schedule_table.len;
     struct schedule_record record = {.name = NULL};
-    bool whole = columns_read(&schedule_place_table, row, place, &record) &&
-                 columns_whole(&schedule_place_table, row, place, &record);
-    bool good = columns_read(&schedule_table, row, 0, &record);
-    whole = good && whole && columns_whole(&schedule_table, row, 0, &record);
+    bool whole = columns_read(&schedule_place_table, false, row, place, &record) &&
+                 columns_whole(&schedule_place_table, false, row, place, &record);
+    bool good = columns_read(&schedule_table, false, row, 0, &record);
+    whole = good && whole && columns_whole(&schedule_table, false, row, 0, &record);
     if (!good)
         (void)problem_set(scan->problem, "out of memory");
     good = good && scan->each(scan->context, record.name, whole ? &record : NULL);
@@ -85,7 +85,8 @@ static bool scan_row(const struct schedule_scan *scan, sqlite3_stmt *row)
 
 static char *scan_text(void)
 {
-    char *asked = columns_list(&schedule_table), *place = columns_list(&schedule_place_table);
+    char *asked = columns_list(&schedule_table, false),
+         *place = columns_list(&schedule_place_table, false);
     char *text = NULL;
     if (asked != NULL && place != NULL)
         text = sqlite3_mprintf("SELECT %s, %s FROM schedule LEFT JOIN schedule_place USING (name)"

@@ -168,6 +168,24 @@ static void a_long_header_waits(void **state)
     client_free(client);
 }
 
+/* What has come meanwhile is read when it is over. */
+static void one_behind_a_wait(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    int fd = raw_connect(server);
+    (void)state;
+    assert_true(raw_send(fd, "POST /take?wait=1h HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST LAST));
+    (void)client_put(client, "/do");
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 200);
+    assert_non_null(strstr(raw.text, "\r\nok\n"));
+    close(fd);
+    client_free(client);
+}
+
 static void too_long_is_said(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -400,6 +418,7 @@ int main(void)
         TEST(long_and_short_take_turns),
         TEST(what_is_held_has_a_bound),
         TEST(a_long_header_waits),
+        TEST(one_behind_a_wait),
         TEST(too_long_is_said),
         TEST(a_header_in_pieces),
         TEST(half_a_header_is_too_slow),

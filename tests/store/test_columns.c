@@ -365,13 +365,15 @@ static bool is_whole(sqlite3 *handle, const struct job_record *expected)
 {
     sqlite3_stmt *row;
     struct job_record record = {.id = 0};
-    char *list = columns_list(&later_table),
+    char *list = columns_list(&later_table, false),
          *text = sqlite3_mprintf("SELECT 'before', %s FROM job", list);
     assert_int_equal(sqlite3_prepare_v2(handle, text, -1, &row, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-    assert_true(columns_read(&later_table, row, 1, &record));
-    bool whole = columns_whole(&later_table, row, 1, &record);
+    assert_true(columns_read(&later_table, false, row, 1, &record));
+    bool whole = columns_whole(&later_table, false, row, 1, &record);
     if (whole) {
+        assert_int_equal(columns_are_plain(&later_table, row, 1),
+                         columns_plain(&later_table, expected));
         assert_int_equal(record.exit_code, expected->exit_code);
         assert_string_equal(record.token, expected->token);
         same_blob(record.payload, expected->payload);

@@ -412,7 +412,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"
                 "ALTER TABLE job DROP COLUMN callback;"
-                "DROP INDEX job_source; ALTER TABLE job DROP COLUMN source;"
+                "ALTER TABLE job DROP COLUMN source;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));
@@ -440,10 +440,11 @@ static void links_are(struct database *database, int after, uint32_t promised)
 /* They are looked for only where there has been one: that is noted with the first. */
 static void test_those_that_come_after_others_are_found(void **state)
 {
-    struct job_record plain = job(1), one = job(2), other = job(3);
+    struct job_record plain = job(1), one = job(2), other = job(3), teller = job(4);
     (void)state;
     one.texts[JOBD_AFTER] = "job 1\n";
     other.texts[JOBD_CALLBACK] = "http://a/";
+    teller.source = 1;
     fresh_path();
     struct database *database = open_it();
     add(database, &plain);
@@ -468,6 +469,32 @@ static void test_those_that_come_after_others_are_found(void **state)
     database = open_it();
     links_are(database, 0, 1);
     database_close(database);
+
+    fresh_path();
+    database = open_it();
+    add(database, &teller);
+    links_are(database, 1, 0);
+    database_close(database);
+}
+
+/* With one on its table, each job costs a third more. */
+static void test_no_job_is_in_an_index(void **state)
+{
+    sqlite3 *handle;
+    sqlite3_stmt *row;
+    (void)state;
+    fresh_path();
+    database_close(open_it());
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(handle,
+                                        "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
+                                        " AND tbl_name IN ('job', 'progress')",
+                                        -1, &row, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(row, 0), 0);
+    sqlite3_finalize(row);
+    sqlite3_close(handle);
 }
 
 static void test_damage_is_refused(void **state)
@@ -527,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_a_newer_schema_is_refused),
         cmocka_unit_test(test_an_older_schema_is_migrated),
         cmocka_unit_test(test_those_that_come_after_others_are_found),
+        cmocka_unit_test(test_no_job_is_in_an_index),
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_another_process_has_it),
         cmocka_unit_test(test_only_its_owner_reads_it),
