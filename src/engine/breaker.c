@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/breaker.h"
+#include "engine/tally.h"
 #include "jobd/failures.h"
 
 #include <string.h>
@@ -81,8 +82,10 @@ bool breaker_ended_locked(struct op *op, struct queue *queue, const struct job *
     } else if (was_open) {
         if (breaker->probe == job->id)
             arm_locked(op, breaker);
-    } else if (++breaker->in_a_row >= breaker->failures) {
-        open_it_locked(op, queue, outcome->error);
+    } else {
+        tally_add_locked(op, queue, TALLY_DOWN, 1);
+        if (++breaker->in_a_row >= breaker->failures)
+            open_it_locked(op, queue, outcome->error);
     }
     breaker_left(queue, job);
     return !down || !was_open;

@@ -10,6 +10,7 @@
 #include "engine/limits.h"
 #include "engine/regroup.h"
 #include "engine/fair.h"
+#include "engine/tally.h"
 #include "engine/touched.h"
 #include "jobd/declare.h"
 #include "engine/waiters.h"
@@ -197,7 +198,7 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
         limits_forget_locked(&op, place);
     }
     queue_replace(place, &fresh);
-    jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
+    tally_forget_locked(&op, place);
     jobd->queues_len += is_new;
     name_locked(&op, place);
     if (config->deliveries)

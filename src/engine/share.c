@@ -7,6 +7,7 @@
 #include "engine/due.h"
 #include "engine/share_nodes.h"
 #include "engine/sweep.h"
+#include "engine/tally.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -75,6 +76,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     verify(!jobd->share->in_turn);
     jobd->share->in_turn = true;
     jobd->share->began_us = now_us;
+    tally_begin_locked(&op);
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
@@ -163,6 +165,8 @@ void share_end(struct jobd *jobd, bool lost)
     struct share *share = jobd->share;
     share->in_turn = false;
     events_settle_locked(&op, lost);
+    if (lost)
+        tally_lose_locked(&op);
     share->ended_len = lost ? share->ended_len : 0;
     TAILQ_CONCAT(&op.woken, &share->held, link);
     TAILQ_FOREACH (waiting, &op.woken, link)

@@ -32,6 +32,8 @@ struct touch {
 struct told {
     bool touched;
     struct jobd_histogram waited, ran;
+    uint64_t tallied; /* the turn in which this process has counted of it for itself: */
+    uint64_t tallies[TALLIES];
 };
 
 /* Jobs that the workers of another process run are its own until then. */
@@ -57,6 +59,7 @@ struct share {
     bool stays;       /* what a job was put with is replaced, but not its place */
     bool anew;        /* all is being read again */
     int64_t began_us; /* when the turn began */
+    uint64_t turn;    /* its number */
     bool told_due;    /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */

@@ -206,6 +206,7 @@ static void take_turn(struct member *member)
     catch_up(member);
     member->lost = below(cluster, 100) == 0;
     member->in_turn = true;
+    cluster_note_counts(member);
     share_begin(member->jobd, cluster->now_us);
     for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
         cluster_call(member);
@@ -216,6 +217,8 @@ static void take_turn(struct member *member)
     member->lost &= changed;
     member->in_turn = false;
     share_end(member->jobd, member->lost);
+    if (member->lost)
+        cluster_check_counts(member);
     cluster_tell(member);
     if (member->lost)
         read_anew(member);

@@ -41,6 +41,13 @@ struct actor {
     struct jobd_batch batch; /* that it has waited for */
 };
 
+/* What a member counts for itself. */
+struct counts {
+    uint64_t tallies[QUEUES + 1][TALLIES];
+    uint32_t failures[QUEUES + 1]; /* in a row, as the service is down */
+    uint64_t fired, missed, skipped;
+};
+
 struct member {
     struct cluster *cluster;
     struct jobd *jobd;
@@ -55,6 +62,7 @@ struct member {
     enum jobd_result results[ACTORS + CALLS_MAX];
     unsigned told_len;
     unsigned stops;
+    struct counts counts; /* before this turn */
 };
 
 /* Of the groups of a queue that has no limits for them, by lane: in which of all turns they were
@@ -95,6 +103,9 @@ void cluster_note_news(struct cluster *cluster, const struct news *news);
 void cluster_check_order(struct member *member);
 /* Its turn is over: those whose calls have ended are told. */
 void cluster_tell(struct member *member);
+/* Of a turn that is lost nothing is counted: before it, and when it is over. */
+void cluster_note_counts(struct member *member);
+void cluster_check_counts(struct member *member);
 /* Looks, which are possible at any time. */
 void cluster_look(struct member *member);
 void cluster_open_actors(struct member *member);
