@@ -150,6 +150,14 @@ bool share_has_room(const struct share *share)
 
 /* ---- who is told later */
 
+/* What has taken the place of another put may be what is lost. */
+enum jobd_result share_told_locked(const struct op *op, const struct jobd_waiter *waiter)
+{
+    bool is_in = waiter->accepted && !waiter->receipt.replaced && waiter->receipt.id != 0 &&
+                 waiter->receipt.id < op->jobd->share->next_id;
+    return is_in ? JOBD_TIMEOUT : JOBD_STORE_FAILED;
+}
+
 /* A stop that finds no place is told at once: it would have been soon. */
 static void hold_stops(struct share *share, struct op *op)
 {

@@ -71,7 +71,7 @@ struct share {
     uint32_t *leases; /* that are over: their indices */
     uint32_t leases_len;
     bool *lease_is_in;
-    uint64_t next_id; /* as the others know it */
+    uint64_t next_id; /* ids from here on are of this turn, which may be lost */
 
     /* to be told when it is over */
     struct waiting_list held;
@@ -108,5 +108,9 @@ void share_note_start_locked(struct op *op, const struct job *job) REQUIRES(op->
 void share_note_end_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 /* Is there room for what somebody asks who could ask again? */
 bool share_has_room(const struct share *share);
+/* Of one who waits while a turn is lost, or while all is forgotten to be read again, for a job's
+ * end: JOBD_STORE_FAILED; or JOBD_TIMEOUT, when the job was its own, and is in the log. */
+enum jobd_result share_told_locked(const struct op *op, const struct jobd_waiter *waiter)
+    REQUIRES(op->jobd->lock);
 /* In a turn: this operation's waiters, and who is to stop, are told when it is over. */
 void share_hold_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -207,6 +207,7 @@ static void take_turn(struct member *member)
     member->lost = below(cluster, 100) == 0;
     member->in_turn = true;
     cluster_note_counts(member);
+    member->first_id = share_next_id(member->jobd);
     share_begin(member->jobd, cluster->now_us);
     for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
         cluster_call(member);

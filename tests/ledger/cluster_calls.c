@@ -47,10 +47,21 @@ static void hear(struct actor *actor, enum jobd_result result)
     waiter->output = NULL;
 }
 
+/* Nothing was done: so it was not, unless what replaces another put was. */
+static void check_failed(const struct jobd_waiter *waiter, const struct member *member)
+{
+    bool in_turn = member->lost && waiter->receipt.id >= member->first_id;
+    verify(!waiter->accepted || waiter->receipt.replaced || in_turn);
+}
+
 static void wake(struct jobd_waiter *waiter)
 {
     struct actor *actor = (struct actor *)waiter;
     verify(actor->waits && !actor->member->in_turn);
+    if (waiter->result == JOBD_STORE_FAILED)
+        check_failed(waiter, actor->member);
+    if (waiter->result == JOBD_TIMEOUT && waiter->accepted && actor->member->lost)
+        verify(waiter->receipt.id < actor->member->first_id && !waiter->receipt.replaced);
     hear(actor, waiter->result);
 }
 

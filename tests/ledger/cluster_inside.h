@@ -56,7 +56,8 @@ struct member {
     struct snapshot snapshot;
     uint64_t turn;
     bool in_turn;
-    bool lost; /* this turn will be */
+    bool lost;         /* this turn will be */
+    uint64_t first_id; /* from here on they are of this turn */
     struct actor actors[ACTORS];
     struct actor *told[ACTORS + CALLS_MAX]; /* those whose call has ended in this turn */
     enum jobd_result results[ACTORS + CALLS_MAX];
