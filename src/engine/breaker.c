@@ -19,6 +19,13 @@ bool breaker_lets(const struct queue *queue, const struct jobd_waiter *taker, in
            (taker->lease_us == 0 && breaker->probe == 0 && now_us >= breaker->probe_at_us);
 }
 
+bool breaker_may_let(const struct queue *queue, const struct jobd_waiter *taker)
+{
+    const struct breaker *breaker = &queue->breaker;
+    return !breaker_holds(queue) ||
+           (taker->lease_us == 0 && breaker->probe == 0 && breaker->due.place == 0);
+}
+
 static void arm_locked(struct op *op, struct breaker *breaker) REQUIRES(op->jobd->lock)
 {
     breaker->probe_at_us = later_us(op->now_us, breaker->every_us);

@@ -309,6 +309,7 @@ static struct jobd_outcome some_outcome(struct cluster *cluster)
         .for_good = below(cluster, 6) == 0,
         .retry_in_us = below(cluster, 6) == 0 ? 700 : 0,
         .retry_exactly = below(cluster, 6) == 0,
+        .down = below(cluster, 2) == 0,
         .exited = below(cluster, 2) == 0,
         .exit_code = (int)below(cluster, 256),
         .output = below(cluster, 3) == 0 ? some_bytes(cluster, 300) : NULL,
