@@ -16,8 +16,9 @@
 enum {
     TOUCHED_MAX = 8192, /* jobs of one turn, about: what could go on for long stops there */
     TOUCHED_BYTES = 4 << 20,
-    NODES_MAX = 16,    /* processes for whose workers there is room */
-    NODES_KNOWN = 1024 /* those that have been there of late, too */
+    NODES_MAX = 16,     /* processes for whose workers there is room */
+    NODES_KNOWN = 1024, /* those that have been there of late, too */
+    STRANGERS_MAX = 64
 };
 
 /* Of the record with that index; numbers count from 1, 0 is the list itself. */
@@ -34,6 +35,12 @@ struct told {
     struct jobd_histogram waited, ran;
     uint64_t tallied; /* the turn in which this process has counted of it for itself: */
     uint64_t tallies[TALLIES];
+};
+
+/* A queue that is not known here, though it has jobs; so many were told of since all was read. */
+struct stranger {
+    char name[JOBD_QUEUE_NAME_MAX + 1];
+    uint32_t jobs;
 };
 
 /* Jobs that the workers of another process run are its own until then. */
@@ -53,7 +60,9 @@ struct own_run {
 
 struct share {
     struct jobd_turns turns;
-    bool strangers;   /* jobs of queues that are not known here are left out */
+    bool strangers; /* jobs of queues that are not known here are left out, of these: */
+    struct stranger stranger[STRANGERS_MAX];
+    uint32_t strangers_len;
     bool outdated;    /* such a queue may be known by now: all has to be read again */
     bool in_turn;     /* verbs may change something, and whoever they wake is held */
     bool stays;       /* what a job was put with is replaced, but not its place */
@@ -112,5 +121,7 @@ bool share_has_room(const struct share *share);
  * end: JOBD_STORE_FAILED; or JOBD_TIMEOUT, when the job was its own, and is in the log. */
 enum jobd_result share_told_locked(const struct op *op, const struct jobd_waiter *waiter)
     REQUIRES(op->jobd->lock);
+/* A job, or a batch, of a queue that is not known here is left out. */
+void share_note_stranger_locked(struct op *op, const char *queue) REQUIRES(op->jobd->lock);
 /* In a turn: this operation's waiters, and who is to stop, are told when it is over. */
 void share_hold_locked(struct op *op) REQUIRES(op->jobd->lock);
