@@ -73,6 +73,7 @@ struct turn_order {
     uint64_t served[GROUPS][JOBD_PRIORITIES], stands[GROUPS][JOBD_PRIORITIES];
     uint64_t turn;
     uint64_t news[NEWS_MAX]; /* jobs that this turn has changed */
+    bool whole[NEWS_MAX];    /* of those: all of it was told, the queue too */
     unsigned news_len;
     bool some_gone;
 };
