@@ -164,11 +164,19 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
 
 /* ---- a job goes to the state that it has now, from the one it had before */
 
+/* It runs, or has begun and ended in the same turn. */
+static bool has_begun_locked(struct op *op, const struct job *job, const struct job_record *record,
+                             uint8_t before) REQUIRES(op->jobd->lock)
+{
+    bool is_new = before == STATE_NEW, was_known = !is_new || !op->jobd->share->anew;
+    return record->state == JOBD_RUNNING || (was_known && record->attempt > job->attempt);
+}
+
 static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
                                       uint8_t before) REQUIRES(op->jobd->lock)
 {
     const struct job_record *record = &news->record;
-    bool final = jobd_state_final(record->state);
+    bool final = jobd_state_final(record->state), begun = has_begun_locked(op, job, record, before);
     if (!final && !transition_has_room_locked(op, job->queue))
         return SHARE_ROOM;
     restore_progress(job, record);
@@ -184,7 +192,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         return SHARE_NO_MEMORY;
     }
     transition_restore_locked(op, job, record->state);
-    if (record->state == JOBD_RUNNING) {
+    if (begun) {
         struct queue *queue = &op->jobd->queues[job->queue];
         limits_started(queue, op->now_us);
         fair_begun_locked(op, queue, job);
