@@ -6,9 +6,10 @@
  *      v                       v
  *    | 17 | 18 |  0 | 20 |  0 |    |    |    |      0: a hole, whose id was removed
  *
- * Positions count on for ever and a slot is position mod size. The ring has twice as many slots as
- * ids: when the tail has caught up with the head, at least half are holes, and closing them is
- * paid for by the removals that made them. */
+ * Positions count on, until the ring is empty, and a slot is position mod size: one that never
+ * holds many ids uses few of its slots, and no memory for the others. The ring has twice as many
+ * slots as ids: when the tail has caught up with the head, at least half are holes, and closing
+ * them is paid for by the removals that made them. */
 #pragma once
 
 #include <stdint.h>

@@ -164,11 +164,19 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
 
 /* ---- a job goes to the state that it has now, from the one it had before */
 
+/* It runs, or has begun and ended in the same turn. */
+static bool has_begun_locked(struct op *op, const struct job *job, const struct job_record *record,
+                             uint8_t before) REQUIRES(op->jobd->lock)
+{
+    bool is_new = before == STATE_NEW, was_known = !is_new || !op->jobd->share->anew;
+    return record->state == JOBD_RUNNING || (was_known && record->attempt > job->attempt);
+}
+
 static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
                                       uint8_t before) REQUIRES(op->jobd->lock)
 {
     const struct job_record *record = &news->record;
-    bool final = jobd_state_final(record->state);
+    bool final = jobd_state_final(record->state), begun = has_begun_locked(op, job, record, before);
     if (!final && !transition_has_room_locked(op, job->queue))
         return SHARE_ROOM;
     restore_progress(job, record);
@@ -184,7 +192,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         return SHARE_NO_MEMORY;
     }
     transition_restore_locked(op, job, record->state);
-    if (record->state == JOBD_RUNNING) {
+    if (begun) {
         struct queue *queue = &op->jobd->queues[job->queue];
         limits_started(queue, op->now_us);
         fair_begun_locked(op, queue, job);
@@ -197,6 +205,30 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
             edges_job_ended_locked(op, job);
         jobs_remember_all(&op->jobd->jobs, job, news->retained);
     }
+    return SHARE_OK;
+}
+
+/* As if its queue were not known. */
+static void leave_out_locked(struct op *op, struct job *job, const char *queue)
+    REQUIRES(op->jobd->lock)
+{
+    share_note_stranger_locked(op, queue);
+    transition_forsake_locked(op, job);
+    edges_job_gone_locked(op, job);
+    batches_lose(&op->jobd->jobs.batches, job);
+    jobs_erase(&op->jobd->jobs, job, op);
+}
+
+/* An undeclared queue has room for what was there at the start, and some more. */
+static enum share_result place_or_leave_out_locked(struct op *op, struct job *job,
+                                                   const struct news *news, uint8_t before)
+    REQUIRES(op->jobd->lock)
+{
+    const struct queue *queue = &op->jobd->queues[job->queue];
+    if (queue->phase != QUEUE_UNDECLARED || jobd_state_final(news->record.state) ||
+        transition_has_room_locked(op, job->queue))
+        return place_locked(op, job, news, before);
+    leave_out_locked(op, job, queue->name);
     return SHARE_OK;
 }
 
@@ -237,15 +269,20 @@ static enum share_result add_locked(struct op *op, const struct news *news) REQU
     const struct job_record *record = &news->record;
     uint32_t queue = index_named(jobd, record->queue);
     if (queue == JOBD_NO_QUEUE || !news->fresh) {
-        jobd->share->strangers |= news->fresh;
+        if (news->fresh)
+            share_note_stranger_locked(op, record->queue);
         return jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     }
-    if (jobs_unused(&jobd->jobs) == 0) /* a delivery may come before its promise goes */
-        return SHARE_ROOM;
+    if (jobs_unused(&jobd->jobs) == 0) { /* a delivery may come before its promise goes */
+        if (jobd->queues[queue].phase != QUEUE_UNDECLARED)
+            return SHARE_ROOM;
+        share_note_stranger_locked(op, record->queue);
+        return SHARE_OK;
+    }
     if (!extra_from(record, &extra))
         return SHARE_NO_MEMORY;
     struct job *job = restore_new_locked(op, record, (uint16_t)queue, extra);
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news, STATE_NEW)
+    return set_extra_locked(op, job, news) ? place_or_leave_out_locked(op, job, news, STATE_NEW)
                                            : SHARE_NO_MEMORY;
 }
 
@@ -314,18 +351,15 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     uint8_t before = job->state;
     transition_detach_locked(op, job);
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
-        op->jobd->share->strangers = true;
-        transition_forsake_locked(op, job);
-        edges_job_gone_locked(op, job);
-        batches_lose(&op->jobd->jobs.batches, job);
-        jobs_erase(&op->jobd->jobs, job, op);
+        leave_out_locked(op, job, news->record.queue);
         return SHARE_OK;
     }
     if (queue != job->queue)
         jobs_move(&op->jobd->jobs, job, (uint16_t)queue);
     if (news->fresh && !set_content_locked(op, job, &news->record))
         return SHARE_NO_MEMORY;
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news, before) : SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_or_leave_out_locked(op, job, news, before)
+                                           : SHARE_NO_MEMORY;
 }
 
 /* What it waits for, as the news say, or as it was put. */

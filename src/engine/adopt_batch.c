@@ -14,7 +14,7 @@ static enum share_result add_batch_locked(struct op *op, const struct news *news
     const struct job_record *record = &news->record;
     uint32_t queue = jobd_queue_named(op->jobd, record->queue);
     if (queue == JOBD_NO_QUEUE) {
-        op->jobd->share->strangers = true;
+        share_note_stranger_locked(op, record->queue);
         return SHARE_OK;
     }
     if (!batches_have_room(batches))

@@ -68,6 +68,7 @@ static void forget_changes_locked(struct op *op) REQUIRES(op->jobd->lock)
     while (share->ended_len > 0) /* the end that is lost comes again */
         keep_run(share, &share->ended[--share->ended_len]);
     share->queues_touched = share->nodes_len = 0;
+    share->strangers_len = 0;
     share->renews = share->strangers = share->outdated = share->told_due = false;
 }
 

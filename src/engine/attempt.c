@@ -9,6 +9,7 @@
 #include "engine/histogram.h"
 #include "engine/said.h"
 #include "engine/changes.h"
+#include "engine/tally.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 
@@ -157,9 +158,10 @@ static void count_lease_locked(struct op *op, const struct job *job, const struc
     struct queue *queue = &op->jobd->queues[job->queue];
     if (!job->leased)
         return;
-    queue->leases_expired +=
-        error != NULL && (error == leases->expired || error == leases->timed_out);
-    queue->leases_released += end_state(change) == JOBD_QUEUED;
+    if (error != NULL && (error == leases->expired || error == leases->timed_out))
+        tally_add_locked(op, queue, TALLY_LEASES_EXPIRED, 1);
+    if (end_state(change) == JOBD_QUEUED)
+        tally_add_locked(op, queue, TALLY_LEASES_RELEASED, 1);
 }
 
 static void apply_end_locked(struct op *op, struct change *change, struct job *job)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/breaker.h"
+#include "engine/tally.h"
 #include "jobd/failures.h"
 
 #include <string.h>
@@ -16,6 +17,13 @@ bool breaker_lets(const struct queue *queue, const struct jobd_waiter *taker, in
     const struct breaker *breaker = &queue->breaker;
     return !breaker_holds(queue) ||
            (taker->lease_us == 0 && breaker->probe == 0 && now_us >= breaker->probe_at_us);
+}
+
+bool breaker_may_let(const struct queue *queue, const struct jobd_waiter *taker)
+{
+    const struct breaker *breaker = &queue->breaker;
+    return !breaker_holds(queue) ||
+           (taker->lease_us == 0 && breaker->probe == 0 && breaker->due.place == 0);
 }
 
 static void arm_locked(struct op *op, struct breaker *breaker) REQUIRES(op->jobd->lock)
@@ -81,8 +89,10 @@ bool breaker_ended_locked(struct op *op, struct queue *queue, const struct job *
     } else if (was_open) {
         if (breaker->probe == job->id)
             arm_locked(op, breaker);
-    } else if (++breaker->in_a_row >= breaker->failures) {
-        open_it_locked(op, queue, outcome->error);
+    } else {
+        tally_add_locked(op, queue, TALLY_DOWN, 1);
+        if (++breaker->in_a_row >= breaker->failures)
+            open_it_locked(op, queue, outcome->error);
     }
     breaker_left(queue, job);
     return !down || !was_open;

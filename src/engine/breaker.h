@@ -26,6 +26,10 @@ bool breaker_holds(const struct queue *queue);
 /* May a job be given to this taker? */
 bool breaker_lets(const struct queue *queue, const struct jobd_waiter *taker, int64_t now_us);
 
+/* The same where the time is not known: is there nothing to wait for, neither a probe's end nor the
+ * time for one? */
+bool breaker_may_let(const struct queue *queue, const struct jobd_waiter *taker);
+
 /* A worker begins an attempt of this job: perhaps the probe. */
 void breaker_begun_locked(struct op *op, struct queue *queue, const struct job *job)
     REQUIRES(op->jobd->lock);

@@ -9,7 +9,9 @@
 #include "engine/engine.h"
 #include "engine/limits.h"
 #include "engine/regroup.h"
+#include "engine/share.h"
 #include "engine/fair.h"
+#include "engine/tally.h"
 #include "engine/touched.h"
 #include "jobd/declare.h"
 #include "engine/waiters.h"
@@ -103,10 +105,13 @@ static bool is_sound(const struct jobd_queue_config *config)
 /* The one that has this name, or had it last; NULL when there is none. */
 static struct queue *former_of(struct jobd *jobd, const char *name)
 {
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        if (strcmp(jobd->queues[i].name, name) == 0)
-            return &jobd->queues[i];
-    return NULL;
+    struct queue *former = NULL;
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        struct queue *queue = &jobd->queues[i];
+        if (strcmp(queue->name, name) == 0 && (former == NULL || queue->phase != QUEUE_GONE))
+            former = queue;
+    }
+    return former;
 }
 
 /* Nothing is left of it. */
@@ -114,7 +119,7 @@ static bool is_free(struct jobd *jobd, const struct queue *queue)
 {
     mutex_lock(&jobd->lock);
     const struct remembered *remembered = &jobd->jobs.remembered[queue - jobd->queues];
-    bool any = queue->phase != QUEUE_GONE || remembered->retained_len > 0;
+    bool any = queue->phase != QUEUE_GONE || remembered->retained_len > 0 || !queue_empty(queue);
     for (unsigned state = 0; state < JOBD_STATES; state++)
         any = any || remembered->len[state] > 0;
     mutex_unlock(&jobd->lock);
@@ -197,7 +202,7 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
         limits_forget_locked(&op, place);
     }
     queue_replace(place, &fresh);
-    jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
+    tally_forget_locked(&op, place);
     jobd->queues_len += is_new;
     name_locked(&op, place);
     if (config->deliveries)
@@ -229,6 +234,17 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     return 1;
 }
 
+/* Where queues are shared all jobs are read again for the one that takes its name. */
+static void forsake(struct jobd *jobd, struct queue *queue, int64_t now_us)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, now_us);
+    queue->phase = QUEUE_GONE;
+    queue_names_remove(&jobd->names, queue->name);
+    jobd->share->outdated = true;
+    op_end(&op);
+}
+
 int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, int64_t now_us,
                    uint32_t *number)
 {
@@ -238,8 +254,12 @@ int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, in
     struct queue *former = former_of(jobd, config->name);
     if (former != NULL && former->phase == QUEUE_OPEN)
         return -EEXIST;
-    if (former != NULL && former->phase == QUEUE_UNDECLARED)
+    if (former != NULL && former->phase == QUEUE_UNDECLARED && jobd->share == NULL)
         return -EBUSY;
+    if (former != NULL && former->phase == QUEUE_UNDECLARED) {
+        forsake(jobd, former, now_us);
+        former = NULL;
+    }
     struct queue *place = former;
     int result = former != NULL ? revive(jobd, former, config, now_us) : -ENOSPC;
     if (result < 0 && (place = free_place(jobd, former)) != NULL &&
@@ -250,4 +270,28 @@ int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, in
     if (result >= 0)
         *number = place->number;
     return result;
+}
+
+/* ---- queues that nobody has declared here, but that have jobs */
+
+enum { GUESTS_MORE = 1024 }; /* jobs that may come beside those that are there */
+
+static int take_in(struct jobd *jobd, const struct stranger *stranger, int64_t now_us)
+{
+    const uint64_t room = (uint64_t)stranger->jobs + GUESTS_MORE;
+    struct queue *place = free_place(jobd, former_of(jobd, stranger->name));
+    struct jobd_queue_config config = {.undeclared = true, .attempts = 1};
+    if (place == NULL || room > jobd->spare_capacity)
+        return -ENOSPC;
+    config.capacity_max = config.restored = (uint32_t)room;
+    config.name = queue_names_keep(&jobd->names, stranger->name);
+    return config.name != NULL ? add(jobd, place, &config, now_us) : -ENOMEM;
+}
+
+bool share_take_in(struct jobd *jobd, int64_t now_us)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < jobd->share->strangers_len; i++)
+        any |= take_in(jobd, &jobd->share->stranger[i], now_us) == 0;
+    return any;
 }

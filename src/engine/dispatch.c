@@ -144,10 +144,11 @@ bool dispatch_is_needed(struct queue *queue)
         return true;
     if (!lanes_have_ready(queue) || queue->paused || limits_are_awaited(queue))
         return false;
-    TAILQ_FOREACH (place, &queue->take_waiters, link)
-        if (!breaker_holds(queue) &&
-            (waiter_of(place->waiting)->lease_us > 0 || worker_is_free(queue)))
+    TAILQ_FOREACH (place, &queue->take_waiters, link) {
+        const struct jobd_waiter *taker = waiter_of(place->waiting);
+        if (breaker_may_let(queue, taker) && (taker->lease_us > 0 || worker_is_free(queue)))
             return true;
+    }
     return false;
 }
 

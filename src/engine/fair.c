@@ -422,7 +422,11 @@ void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
 {
     if (!fair_has(queue, job->id))
         return;
-    struct group *group = group_of(queue, job);
+    const char *name = name_of(job->extra);
+    struct group *group =
+        name[0] != '\0' ? groups_find(&queue->fair->groups, name) : queue->fair->none;
+    if (group == NULL) /* it has ended, and was the last */
+        return;
     if (group != queue->fair->none) {
         token_bucket_take(&group->bucket, rate_of(&queue->fair->limits), op->now_us);
         review_locked(op, queue, group);

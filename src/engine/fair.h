@@ -90,7 +90,7 @@ bool fair_same_name(const struct job *job, const char *name);
 /* A job is of no group any more, as it is none of the queue's; it is in no lane. */
 void fair_detach_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
-/* It has begun elsewhere, and come here as one that runs. */
+/* It has begun elsewhere, and comes here as one that runs, or has ended since. */
 void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
 /* A job has moved to its state from that one. */

@@ -193,7 +193,6 @@ struct remembered {
     uint32_t len[JOBD_STATES];
     struct job_list retained; /* in none of these, nor in by_age: for some time, or pinned */
     uint32_t retained_len;
-    uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
 
 /* Bits: the dead letters; those that say themselves how long they are remembered. */

@@ -42,6 +42,16 @@ struct breaker {
  *     QUEUE_UNDECLARED no         no          jobs from before the start, for good */
 enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 
+/* What each process counts for itself, see tally.h. */
+enum tally {
+    TALLY_REJECTED,
+    TALLY_LEASES_EXPIRED,
+    TALLY_LEASES_RELEASED,
+    TALLY_FORGOTTEN_EARLY, /* before `keep` asks for it, as memory was short */
+    TALLY_DOWN,            /* attempts that count against the service, see breaker.h */
+    TALLIES
+};
+
 struct fair;
 
 struct queue {
@@ -75,8 +85,8 @@ struct queue {
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
-    uint64_t leases_expired, leases_released; /* in this process */
+    uint64_t admitted, retried, expired, moved_in, moved_out;
+    uint64_t tallies[TALLIES];
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list put_waiters;

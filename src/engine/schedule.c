@@ -35,9 +35,9 @@ static void apply_step_locked(struct op *op, struct change *change, struct job *
     (void)job;
     schedule->steps--;
     schedule_state_set(op, &schedule->now, &step->to);
-    schedules->fired += step->fires;
-    schedules->missed += step->missed;
-    schedules->skipped += step->skipped;
+    schedules->counts.fired += step->fires;
+    schedules->counts.missed += step->missed;
+    schedules->counts.skipped += step->skipped;
     schedules_tell(schedules, schedule, step->row == ROW_SCHEDULE);
     if (op->jobd->share != NULL && step->row == ROW_SCHEDULE)
         op->jobd->share->touched_bytes += schedule_weight(&step->to);

@@ -65,6 +65,11 @@ struct schedule_step {
     uint64_t missed, skipped; /* more than before */
 };
 
+/* Instants, by what became of them here. */
+struct schedule_counts {
+    uint64_t fired, missed, skipped;
+};
+
 RB_HEAD(schedule_tree, schedule);
 RB_PROTOTYPE(schedule_tree, schedule, by_name, name_order)
 TAILQ_HEAD(schedule_list, schedule);
@@ -81,7 +86,8 @@ struct schedules {
     bool shared;
     struct schedule_list untold;
     uint64_t versions; /* given so far */
-    uint64_t fired, missed, skipped;
+    struct schedule_counts counts;
+    struct schedule_counts counts_before; /* where they are shared: this turn */
 };
 
 /* `config` NULL: there are none. 0 or -ENOMEM. */

@@ -286,8 +286,8 @@ void jobd_schedule_stats(struct jobd *jobd, struct jobd_schedule_stats *stats)
     op_begin(&op, jobd, NULL, 0);
     const struct schedules *schedules = &jobd->schedules;
     *stats = (struct jobd_schedule_stats){.schedules = schedules->len,
-                                          .fired = schedules->fired,
-                                          .missed = schedules->missed,
-                                          .skipped = schedules->skipped};
+                                          .fired = schedules->counts.fired,
+                                          .missed = schedules->counts.missed,
+                                          .skipped = schedules->counts.skipped};
     op_end(&op);
 }

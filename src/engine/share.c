@@ -7,6 +7,7 @@
 #include "engine/due.h"
 #include "engine/share_nodes.h"
 #include "engine/sweep.h"
+#include "engine/tally.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -75,6 +76,8 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     verify(!jobd->share->in_turn);
     jobd->share->in_turn = true;
     jobd->share->began_us = now_us;
+    jobd->share->next_id = jobd->next_id;
+    tally_begin_locked(&op);
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
@@ -145,14 +148,16 @@ void share_leave(struct jobd *jobd)
     mutex_unlock(&jobd->lock);
 }
 
-/* It was given a job, and is not. */
-static void take_back(struct jobd_waiter *waiter)
+/* It was given a job, and is not; or was told of an end that has not come. */
+static void take_back_locked(struct op *op, struct jobd_waiter *waiter) REQUIRES(op->jobd->lock)
 {
     if (waiter->lease_us > 0 && waiter->result == JOBD_OK) {
         jobd_blob_unref(waiter->task.payload);
         waiter->task.payload = NULL;
     }
-    waiter->result = JOBD_STORE_FAILED;
+    op_discard(op, waiter->output);
+    waiter->output = NULL;
+    waiter->result = share_told_locked(op, waiter);
 }
 
 void share_end(struct jobd *jobd, bool lost)
@@ -163,11 +168,14 @@ void share_end(struct jobd *jobd, bool lost)
     struct share *share = jobd->share;
     share->in_turn = false;
     events_settle_locked(&op, lost);
+    if (lost)
+        tally_lose_locked(&op);
     share->ended_len = lost ? share->ended_len : 0;
+    share->next_id = lost ? share->next_id : jobd->next_id;
     TAILQ_CONCAT(&op.woken, &share->held, link);
     TAILQ_FOREACH (waiting, &op.woken, link)
         if (lost)
-            take_back(waiter_of(waiting));
+            take_back_locked(&op, waiter_of(waiting));
     uint32_t stops = share->stops_len;
     share->stops_len = 0;
     op_end(&op);

@@ -56,6 +56,11 @@ void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news 
 /* Gives all that has no id there: queues, nodes, leases that are over. */
 void share_state(struct jobd *jobd, share_each_news *each, void *context);
 
+/* Queues that are not known here, and have jobs, are known from here on, as undeclared ones with
+ * room for those jobs and some more: true when there are any; then share_forget() must follow, and
+ * all is to be read again. Before the first turn. */
+bool share_take_in(struct jobd *jobd, int64_t now_us);
+
 /* Ids from here on are new. */
 uint64_t share_next_id(struct jobd *jobd);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/verify.h"
 #include "engine/blob.h"
@@ -93,7 +94,8 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
         share->touched_len++;
         share->touched_bytes += weight_of(job);
     }
-    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE || row == ROW_AMEND;
+    /* One that moves may come from a queue that is not known elsewhere. */
+    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE || row == ROW_AMEND || row == ROW_MOVE;
     touch->moved |= row == ROW_MOVE;
     touch->stays = stays && (!was_in || touch->stays);
     if (!was_in || !stays)
@@ -148,7 +150,44 @@ bool share_has_room(const struct share *share)
     return share->touched_len < TOUCHED_MAX && share->touched_bytes < TOUCHED_BYTES;
 }
 
+/* ---- what is left out */
+
+static struct stranger *stranger_named(struct share *share, const char *queue)
+{
+    uint32_t i = 0;
+    while (i < share->strangers_len && strcmp(share->stranger[i].name, queue) != 0)
+        i++;
+    if (i == STRANGERS_MAX)
+        return NULL;
+    if (i == share->strangers_len) {
+        share->stranger[i] = (struct stranger){.jobs = 0};
+        memcpy(share->stranger[i].name, queue, strlen(queue));
+        share->strangers_len++;
+    }
+    return &share->stranger[i];
+}
+
+void share_note_stranger_locked(struct op *op, const char *queue)
+{
+    struct share *share = op->jobd->share;
+    size_t length = strlen(queue);
+    share->strangers = true;
+    if (length == 0 || length > JOBD_QUEUE_NAME_MAX)
+        return;
+    struct stranger *stranger = stranger_named(share, queue);
+    if (stranger != NULL && stranger->jobs < UINT32_MAX)
+        stranger->jobs++;
+}
+
 /* ---- who is told later */
+
+/* What has taken the place of another put may be what is lost. */
+enum jobd_result share_told_locked(const struct op *op, const struct jobd_waiter *waiter)
+{
+    bool is_in = waiter->accepted && !waiter->receipt.replaced && waiter->receipt.id != 0 &&
+                 waiter->receipt.id < op->jobd->share->next_id;
+    return is_in ? JOBD_TIMEOUT : JOBD_STORE_FAILED;
+}
 
 /* A stop that finds no place is told at once: it would have been soon. */
 static void hold_stops(struct share *share, struct op *op)

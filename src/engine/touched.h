@@ -16,8 +16,9 @@
 enum {
     TOUCHED_MAX = 8192, /* jobs of one turn, about: what could go on for long stops there */
     TOUCHED_BYTES = 4 << 20,
-    NODES_MAX = 16,    /* processes for whose workers there is room */
-    NODES_KNOWN = 1024 /* those that have been there of late, too */
+    NODES_MAX = 16,     /* processes for whose workers there is room */
+    NODES_KNOWN = 1024, /* those that have been there of late, too */
+    STRANGERS_MAX = 64
 };
 
 /* Of the record with that index; numbers count from 1, 0 is the list itself. */
@@ -32,6 +33,14 @@ struct touch {
 struct told {
     bool touched;
     struct jobd_histogram waited, ran;
+    uint64_t tallied; /* the turn in which this process has counted of it for itself: */
+    uint64_t tallies[TALLIES];
+};
+
+/* A queue that is not known here, though it has jobs; so many were told of since all was read. */
+struct stranger {
+    char name[JOBD_QUEUE_NAME_MAX + 1];
+    uint32_t jobs;
 };
 
 /* Jobs that the workers of another process run are its own until then. */
@@ -51,12 +60,15 @@ struct own_run {
 
 struct share {
     struct jobd_turns turns;
-    bool strangers;   /* jobs of queues that are not known here are left out */
+    bool strangers; /* jobs of queues that are not known here are left out, of these: */
+    struct stranger stranger[STRANGERS_MAX];
+    uint32_t strangers_len;
     bool outdated;    /* such a queue may be known by now: all has to be read again */
     bool in_turn;     /* verbs may change something, and whoever they wake is held */
     bool stays;       /* what a job was put with is replaced, but not its place */
     bool anew;        /* all is being read again */
     int64_t began_us; /* when the turn began */
+    uint64_t turn;    /* its number */
     bool told_due;    /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */
@@ -68,7 +80,7 @@ struct share {
     uint32_t *leases; /* that are over: their indices */
     uint32_t leases_len;
     bool *lease_is_in;
-    uint64_t next_id; /* as the others know it */
+    uint64_t next_id; /* ids from here on are of this turn, which may be lost */
 
     /* to be told when it is over */
     struct waiting_list held;
@@ -105,5 +117,11 @@ void share_note_start_locked(struct op *op, const struct job *job) REQUIRES(op->
 void share_note_end_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 /* Is there room for what somebody asks who could ask again? */
 bool share_has_room(const struct share *share);
+/* Of one who waits while a turn is lost, or while all is forgotten to be read again, for a job's
+ * end: JOBD_STORE_FAILED; or JOBD_TIMEOUT, when the job was its own, and is in the log. */
+enum jobd_result share_told_locked(const struct op *op, const struct jobd_waiter *waiter)
+    REQUIRES(op->jobd->lock);
+/* A job, or a batch, of a queue that is not known here is left out. */
+void share_note_stranger_locked(struct op *op, const char *queue) REQUIRES(op->jobd->lock);
 /* In a turn: this operation's waiters, and who is to stop, are told when it is over. */
 void share_hold_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -270,7 +270,9 @@ void transition_detach_locked(struct op *op, struct job *job)
 void transition_forsake_locked(struct op *op, struct job *job)
 {
     verify(job->state == STATE_NEW);
-    wait_end_all_locked(op, &job->awaiting, JOBD_STORE_FAILED);
+    struct waiting *waiting;
+    while ((waiting = TAILQ_FIRST(&job->awaiting)) != NULL)
+        wait_end_locked(op, waiter_of(waiting), share_told_locked(op, waiter_of(waiting)));
 }
 
 bool transition_has_room_locked(struct op *op, uint16_t index)

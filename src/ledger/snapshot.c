@@ -67,6 +67,14 @@ static enum ledger_result begin(struct snapshot *snapshot, struct follower *foll
     return write_part(snapshot, ops, ledger, problem);
 }
 
+/* Until the next one, which may be another server's. */
+static void free_what_was_written(struct snapshot *snapshot)
+{
+    free(snapshot->ids);
+    snapshot->ids = NULL;
+    entry_release(&snapshot->entry);
+}
+
 /* How many parts there are, and the last entry that any of them may know of. */
 struct whole {
     uint64_t parts, to;
@@ -83,8 +91,7 @@ static enum ledger_result end(struct snapshot *snapshot, const struct follower *
                                              .body = (const unsigned char *)&whole,
                                              .size = sizeof whole},
                        problem);
-    free(snapshot->ids);
-    snapshot->ids = NULL;
+    free_what_was_written(snapshot);
     snapshot->last_bytes = snapshot->bytes;
     snapshot->state = SNAPSHOT_TRIMS;
     return result;
@@ -142,16 +149,14 @@ enum ledger_result snapshot_step(struct snapshot *snapshot, struct follower *fol
 
 void snapshot_abandon(struct snapshot *snapshot)
 {
-    free(snapshot->ids);
-    snapshot->ids = NULL;
+    free_what_was_written(snapshot);
     snapshot->state = SNAPSHOT_IDLE;
     snapshot->retry_us = clock_now_us() + RETRY_US;
 }
 
 void snapshot_release(struct snapshot *snapshot)
 {
-    free(snapshot->ids);
-    entry_release(&snapshot->entry);
+    free_what_was_written(snapshot);
     *snapshot = (struct snapshot){.ids = NULL};
 }
 

@@ -5,9 +5,10 @@
 #include "ledger/turns_inside.h"
 
 enum {
-    CALLS_MAX = 2048,     /* of one turn */
-    ABSENT_TIMES = 3,     /* in a row: who loses his connection has time for another */
-    ENTRY_BYTES = 1 << 20 /* about; what is more goes into another row */
+    CALLS_MAX = 2048,      /* of one turn */
+    ABSENT_TIMES = 3,      /* in a row: who loses his connection has time for another */
+    ENTRY_BYTES = 1 << 20, /* about; what is more goes into another row */
+    KEPT_BYTES = 1 << 18   /* of an entry's buffer; a larger one is needed for few turns */
 };
 
 /* ---- anew */
@@ -81,6 +82,9 @@ static void conclude(struct turns *turns, bool lost)
         follower_own(&turns->follower, &turns->rows[i]);
     share_end(turns->jobd, lost);
     turns_tell(&turns->held, lost);
+    for (size_t i = 0; i < turns->rows_len; i++)
+        if (turns->entries[i].room > KEPT_BYTES)
+            entry_release(&turns->entries[i]);
     turns->rows_len = 0;
 }
 

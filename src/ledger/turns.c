@@ -213,17 +213,39 @@ const struct jobd_turns *turns_of(const struct turns *turns)
     return &turns->door;
 }
 
+/* As for jobs in a directory. */
+static void report_undeclared(const struct turns *turns)
+{
+    struct jobd *jobd = turns->jobd;
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(jobd, i, clock_now_us(), &stats);
+        if (!stats.declared && !stats.gone)
+            log_warn("%s: queue %s has jobs, and is not declared: %u wait, %u run; POST "
+                     "/queues/OLD/move?to=NEW moves what waits to another",
+                     turns->config.name, jobd_queue_name(jobd, i), (unsigned)stats.waiting,
+                     (unsigned)stats.running);
+    }
+    if (!share_is_whole(jobd))
+        log_warn("%s: jobs of queues that are not declared are left out, as there is no room for "
+                 "them: the log is trimmed by a server that knows those queues",
+                 turns->config.name);
+}
+
 bool turns_load(struct turns *turns, struct jobd *jobd, struct problem *problem)
 {
     turns->jobd = turns->mailbox.jobd = turns->follower.jobd = jobd;
     turns->follower.own_node = turns->config.node;
     int64_t begun_us = clock_now_us();
-    enum ledger_result result =
-        snapshot_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
-    if (result != LEDGER_OK)
-        return problem_at(problem, turns->config.name);
-    if (turns->follower.result != FOLLOW_OK)
-        return problem_set(problem, "%s: %s", turns->config.name, turns->follower.problem.text);
+    do {
+        enum ledger_result result =
+            snapshot_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
+        if (result != LEDGER_OK)
+            return problem_at(problem, turns->config.name);
+        if (turns->follower.result != FOLLOW_OK)
+            return problem_set(problem, "%s: %s", turns->config.name, turns->follower.problem.text);
+    } while (share_take_in(jobd, begun_us));
+    report_undeclared(turns);
     away_end(turns);
     log_info("%s: %llu entries in %lld ms", turns->config.name,
              (unsigned long long)turns->follower.seq,

@@ -136,9 +136,10 @@ static void agrees_with_an_array(void **state)
                 pop(&model);
             far = model.ring.tail > far ? model.ring.tail : far;
         }
-        assert_true(far > 2 * (uint64_t)capacities[i]); /* it has wrapped */
-        if (capacities[i] > 1)
-            assert_true(model.moves > 0); /* and has closed holes */
+        if (capacities[i] == 1) /* which is empty in between */
+            assert_true(far == 1);
+        else /* it has wrapped, and has closed holes */
+            assert_true(far > 2 * (uint64_t)capacities[i] && model.moves > 0);
         ring_release(&model.ring);
     }
 }
@@ -160,7 +161,7 @@ static void an_empty_ring_gives_nothing(void **state)
 
 static void positions_count_on_past_the_slots(void **state)
 {
-    static const uint32_t capacities[] = {1, 3, 4};
+    static const uint32_t capacities[] = {2, 3, 4};
     static struct model model;
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -173,6 +174,21 @@ static void positions_count_on_past_the_slots(void **state)
         assert_int_equal(model.moves, 0); /* without holes nothing moves */
         ring_release(&model.ring);
     }
+}
+
+static void an_empty_ring_begins_anew(void **state)
+{
+    static struct model model;
+    (void)state;
+    open_model(&model, 100);
+    for (unsigned i = 0; i < 1000; i++) {
+        for (uint64_t position = 0; position < 3; position++)
+            assert_int_equal(push(&model), position);
+        take_out(&model, 1);
+        pop(&model);
+        pop(&model);
+    }
+    ring_release(&model.ring);
 }
 
 static void a_ring_of_one_outlives_its_holes(void **state)
@@ -328,6 +344,7 @@ int main(void)
         cmocka_unit_test(agrees_with_an_array),
         cmocka_unit_test(an_empty_ring_gives_nothing),
         cmocka_unit_test(positions_count_on_past_the_slots),
+        cmocka_unit_test(an_empty_ring_begins_anew),
         cmocka_unit_test(a_ring_of_one_outlives_its_holes),
         cmocka_unit_test(a_hole_is_closed_when_the_ring_wraps),
         cmocka_unit_test(holes_at_the_head_are_closed_too),

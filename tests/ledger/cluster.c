@@ -12,7 +12,9 @@ static const struct jobd_queue_config queues[QUEUES + 1] = {
      .workers = 1,
      .attempts = 2,
      .backoff_min_us = 20,
-     .backoff_max_us = 900},
+     .backoff_max_us = 900,
+     .breaker_failures = 3,
+     .breaker_us = 700},
     {.name = "few",
      .capacity = 5,
      .workers = 2,
@@ -206,6 +208,8 @@ static void take_turn(struct member *member)
     catch_up(member);
     member->lost = below(cluster, 100) == 0;
     member->in_turn = true;
+    cluster_note_counts(member);
+    member->first_id = share_next_id(member->jobd);
     share_begin(member->jobd, cluster->now_us);
     for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
         cluster_call(member);
@@ -216,6 +220,8 @@ static void take_turn(struct member *member)
     member->lost &= changed;
     member->in_turn = false;
     share_end(member->jobd, member->lost);
+    if (member->lost)
+        cluster_check_counts(member);
     cluster_tell(member);
     if (member->lost)
         read_anew(member);

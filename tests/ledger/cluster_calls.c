@@ -47,10 +47,21 @@ static void hear(struct actor *actor, enum jobd_result result)
     waiter->output = NULL;
 }
 
+/* Nothing was done: so it was not, unless what replaces another put was. */
+static void check_failed(const struct jobd_waiter *waiter, const struct member *member)
+{
+    bool in_turn = member->lost && waiter->receipt.id >= member->first_id;
+    verify(!waiter->accepted || waiter->receipt.replaced || in_turn);
+}
+
 static void wake(struct jobd_waiter *waiter)
 {
     struct actor *actor = (struct actor *)waiter;
     verify(actor->waits && !actor->member->in_turn);
+    if (waiter->result == JOBD_STORE_FAILED)
+        check_failed(waiter, actor->member);
+    if (waiter->result == JOBD_TIMEOUT && waiter->accepted && actor->member->lost)
+        verify(waiter->receipt.id < actor->member->first_id && !waiter->receipt.replaced);
     hear(actor, waiter->result);
 }
 
@@ -298,6 +309,7 @@ static struct jobd_outcome some_outcome(struct cluster *cluster)
         .for_good = below(cluster, 6) == 0,
         .retry_in_us = below(cluster, 6) == 0 ? 700 : 0,
         .retry_exactly = below(cluster, 6) == 0,
+        .down = below(cluster, 2) == 0,
         .exited = below(cluster, 2) == 0,
         .exit_code = (int)below(cluster, 256),
         .output = below(cluster, 3) == 0 ? some_bytes(cluster, 300) : NULL,

@@ -41,6 +41,13 @@ struct actor {
     struct jobd_batch batch; /* that it has waited for */
 };
 
+/* What a member counts for itself. */
+struct counts {
+    uint64_t tallies[QUEUES + 1][TALLIES];
+    uint32_t failures[QUEUES + 1]; /* in a row, as the service is down */
+    uint64_t fired, missed, skipped;
+};
+
 struct member {
     struct cluster *cluster;
     struct jobd *jobd;
@@ -49,12 +56,14 @@ struct member {
     struct snapshot snapshot;
     uint64_t turn;
     bool in_turn;
-    bool lost; /* this turn will be */
+    bool lost;         /* this turn will be */
+    uint64_t first_id; /* from here on they are of this turn */
     struct actor actors[ACTORS];
     struct actor *told[ACTORS + CALLS_MAX]; /* those whose call has ended in this turn */
     enum jobd_result results[ACTORS + CALLS_MAX];
     unsigned told_len;
     unsigned stops;
+    struct counts counts; /* before this turn */
 };
 
 /* Of the groups of a queue that has no limits for them, by lane: in which of all turns they were
@@ -64,6 +73,7 @@ struct turn_order {
     uint64_t served[GROUPS][JOBD_PRIORITIES], stands[GROUPS][JOBD_PRIORITIES];
     uint64_t turn;
     uint64_t news[NEWS_MAX]; /* jobs that this turn has changed */
+    bool whole[NEWS_MAX];    /* of those: all of it was told, the queue too */
     unsigned news_len;
     bool some_gone;
 };
@@ -95,6 +105,9 @@ void cluster_note_news(struct cluster *cluster, const struct news *news);
 void cluster_check_order(struct member *member);
 /* Its turn is over: those whose calls have ended are told. */
 void cluster_tell(struct member *member);
+/* Of a turn that is lost nothing is counted: before it, and when it is over. */
+void cluster_note_counts(struct member *member);
+void cluster_check_counts(struct member *member);
 /* Looks, which are possible at any time. */
 void cluster_look(struct member *member);
 void cluster_open_actors(struct member *member);

@@ -19,6 +19,7 @@ void cluster_note_news(struct cluster *cluster, const struct news *news)
     if (news->kind != NEWS_JOB)
         return;
     verify(order->news_len < NEWS_MAX);
+    order->whole[order->news_len] = news->record.queue[0] != '\0';
     order->news[order->news_len++] = news->record.id;
 }
 
@@ -39,6 +40,13 @@ struct happened {
     bool stands[GROUPS][JOBD_PRIORITIES];
 };
 
+/* It may have come from the queue whose keys take turns. */
+static bool may_have_moved(const struct member *member, unsigned i)
+{
+    const struct turn_order *order = &member->cluster->order;
+    return order->whole[i] && order->news[i] < member->first_id;
+}
+
 static void look_at_news(struct member *member, struct happened *happened)
     REQUIRES(member->jobd->lock)
 {
@@ -47,13 +55,15 @@ static void look_at_news(struct member *member, struct happened *happened)
         happened->changed[i] = cluster->order.some_gone;
     for (unsigned i = 0; i < cluster->order.news_len; i++) {
         const struct job *job = jobs_find(&member->jobd->jobs, cluster->order.news[i]);
-        if (job == NULL || job->queue != TURNS_QUEUE)
+        if (job == NULL || (job->queue != TURNS_QUEUE && !may_have_moved(member, i)))
             continue;
         unsigned group = group_of(job);
+        happened->changed[group] = true;
+        if (job->queue != TURNS_QUEUE)
+            continue;
         bool begun = job->state != JOBD_QUEUED && job->state != JOBD_SCHEDULED &&
                      job->started_us == cluster->now_us;
         happened->begun[group][job->priority] += begun;
-        happened->changed[group] = true;
     }
 }
 

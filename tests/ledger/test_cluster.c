@@ -454,65 +454,7 @@ static void keys_take_turns_over_all(void **state)
     }
 }
 
-/* ---- a queue that one of them does not know */
-
-#define GUEST "\"guest\": {\"workers\": 0, \"capacity\": 4}"
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
-}
-
-static void configure(const char *path, bool with_guest)
-{
-    char text[300];
-    snprintf(text, sizeof text,
-             "{\"queues\": {\"default\": {\"workers\": 0, \"capacity\": 100}%s}}",
-             with_guest ? ", " GUEST : "");
-    write_file(path, text);
-}
-
-/* Its jobs are left to those that know it, and so are those that wait for them. */
-static void a_queue_may_be_unknown_to_one(void **state)
-{
-    char path[100], *lease;
-    (void)state;
-    const char *file = temporary_file("guest.json", ""), *others = temporary_file("all.json", "");
-    configure(file, false);
-    configure(others, true);
-    start_cluster((const char *const[]){"-c", file, NULL},
-                  (const char *const[]){"-c", others, NULL});
-    uint64_t first = client_put(clients[1], "/do/guest"),
-             second = client_put(clients[2], "/do/guest");
-    snprintf(path, sizeof path, "/do/default?after=/jobs/%llu", (unsigned long long)first);
-    uint64_t child = client_put(clients[1], path);
-    assert_answer(client_send(clients[0], "POST", "/do/guest", NULL, ""), 404, NULL);
-    assert_answer(client_post(clients[0], "/take/guest"), 404, NULL);
-    (void)client_put(clients[0], "/do/default"); /* it takes turns */
-    client_await_state(clients[0], child, "blocked");
-    lease = take(clients[1], "/take/guest");
-    (void)client_put(clients[0], "/do/default");
-    client_await_state(clients[0], child, "blocked");
-    snprintf(path, sizeof path, "%s/done", lease);
-    assert_answer(client_post(clients[0], path), 404, NULL);
-    assert_answer(client_post(clients[2], path), 200, NULL);
-    free(lease);
-    client_await_state(clients[0], child, "queued");
-
-    configure(file, true); /* now it knows it, and all that is there */
-    server_signal(nodes[0], SIGHUP);
-    server_await_lines(nodes[0], ERR, "configuration reloaded", 1);
-    client_await_state(clients[0], second, "queued");
-    client_await_state(clients[0], first, "done");
-    for (unsigned i = 0; i < 3; i++)
-        (void)client_put(clients[0], "/do/guest");
-    assert_answer(client_post(clients[0], "/do/guest"), 429, NULL);
-    assert_answer(client_post(clients[1], "/do/guest"), 429, NULL);
-    free(take(clients[0], "/take/guest"));
-    client_await_state(clients[1], second, "running");
-}
+/* ---- a server that goes */
 
 /* It had no time to say anything. */
 static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
@@ -579,7 +521,6 @@ int main(void)
         CLUSTER_TEST(a_job_waits_for_others_everywhere),
         CLUSTER_TEST(an_end_is_told_by_whoever_delivers),
         CLUSTER_TEST(keys_take_turns_over_all),
-        CLUSTER_TEST(a_queue_may_be_unknown_to_one),
         CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
         CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
         CLUSTER_TEST(one_that_starts_knows_all),

@@ -102,7 +102,7 @@ class Soak(soak_plans.Plans):
         self.folder = tempfile.mkdtemp(prefix="jobd-soak-")
         self.mark = f"JOBD_SOAK_MARK={os.getpid()}.{seed}"
         self.running, self.quiet, self.frail_down = True, False, False
-        self.servers, self.hosts = [], set()
+        self.servers, self.hosts, self.buffers_kib = [], set(), 0
 
     def connection(self, kind):
         return Connection(self, kind)
@@ -523,7 +523,7 @@ class Soak(soak_plans.Plans):
             ledger.fault(f"the server ended by itself: {server.process.poll()}; {server.log_path}")
         if not self.ended():
             kind = "sanitized" if sanitized(self.binary) else "plain"
-            memory = [ledger.judge_memory(server.samples, kind) for server in self.servers]
+            memory = [ledger.judge_memory(server.samples, kind, self.buffers_kib) for server in self.servers]
             counts = await self.settle()
             self.quiet = True
             await prober

@@ -4,7 +4,7 @@ environment. Each client works with any of them. In the second third of the time
 database, so that nothing that is deleted makes room. Prints a summary and a verdict, as soak.py."""
 import asyncio, json, os, random, re, shutil, statistics, subprocess, sys, tempfile, time
 import soak
-from soak_ledger import MIB, descriptors
+from soak_ledger import BUFFERS_KIB, MIB, descriptors
 from soak_server import Server
 
 SERVERS = 3
@@ -21,7 +21,7 @@ class ClusterSoak(soak.Soak):
         self.database = tempfile.mkdtemp(prefix="jobd-soak-postgres-")
         os.chmod(self.database, 0o755)
         self.hosts = {1}  # it knows all jobs that there are, so that it can write snapshots
-        self.phase, self.sizes, self.waits = "before", {}, {}
+        self.phase, self.sizes, self.waits, self.buffers_kib = "before", {}, {}, BUFFERS_KIB
 
     def postgres(self, what):
         subprocess.run(["sh", POSTGRES, what, self.database], check=True)

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What the soak's clients were told and what is seen of the server, and the complaints that follow from both.
 self_test() shows each check something bad: a check that cannot complain is none."""
-import base64, collections, hashlib, hmac, os, re, subprocess, sys
+import base64, collections, hashlib, hmac, os, re, statistics, subprocess, sys
 
-# How much memory may grow after the warm-up: in proportion, and in KiB. Sanitizers keep what was freed.
+# How much memory may grow after the warm-up, the first third of the time: in proportion, and in KiB. Sanitizers keep what
+# was freed. The rest is cut into pieces. What is lost bit by bit makes each higher than the one before, also when the
+# server is as warm as it gets: so the second half of the pieces is judged by the step that is the one in the middle. What a
+# server needs for the first time makes one step: with PostgreSQL the buffers of libpq, as large as the largest turn (4 MiB,
+# which makes 8) and what comes of others or a snapshot (1 MiB, which makes 2, on two connections).
 GROWTH = {"plain": (1, 3 * 1024), "sanitized": (1.1, 24 * 1024)}
+PIECES, BUFFERS_KIB = 12, 12 * 1024
 WEB_DESCRIPTORS = 11 * 3 + 2  # what libcurl keeps open in the workers that ask a web service; a queue that came later
 REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSanitizer|LeakSanitizer"
                      rb"|broken invariant|Assertion")
@@ -122,14 +127,18 @@ class Ledger:
         if admitted + moved != ended and not (moved and self.moves_unsure):
             self.fault(f"queue {queue}: {admitted} admitted, {moved} moved into it, {ended} ended")
 
-    def judge_memory(self, samples, kind):
+    def judge_memory(self, samples, kind, buffers_kib=0):
         rest = samples[len(samples) // 3:]
-        fifth = max(1, len(rest) // 5)
-        first, last = sum(rest[:fifth]) / fifth, sum(rest[-fifth:]) / fifth
+        pieces = min(PIECES, len(rest))
+        levels = [statistics.median(rest[n * len(rest) // pieces:(n + 1) * len(rest) // pieces]) for n in range(pieces)]
+        steps = [after - before for before, after in zip(levels, levels[1:])] or [0]
+        first, last, steady = levels[0], levels[-1], statistics.median(steps[len(steps) // 2:]) * len(steps)
         factor, slack = GROWTH[kind]
-        if last > first * factor + slack:
-            self.fault(f"memory grows: {first:.0f} to {last:.0f} KiB")
-        return f"RSS {first / 1024:.1f} MiB after the warm-up, {last / 1024:.1f} at the end"
+        most = first * (factor - 1) + slack
+        if steady > most or last - first > most + buffers_kib:
+            self.fault(f"memory grows: {first:.0f} to {last:.0f} KiB, {steady:.0f} of it steadily")
+        return (f"RSS {first / 1024:.1f} MiB after the warm-up, {last / 1024:.1f} at the end, {steady / 1024:.1f} more "
+                "steadily")
 
     def judge_descriptors(self, before, after):
         if after > before + WEB_DESCRIPTORS:
@@ -197,9 +206,9 @@ class Ledger:
             self.fault(f"a batch that is {batch['state']}: {states}")
 
     def judge_held(self, lease, key, until, now):
-        """A lease was given; with those that were not over yet there may be no more than the limits say."""
-        self.held = {one: rest for one, rest in self.held.items() if rest[1] > now + 0.1}
-        self.held[lease] = (key, until)
+        """A lease was given; with those that were not over yet there may be no more than the limits say. It may be over
+        itself, when this driver comes to it late: then others may have been given since."""
+        self.held = {one: rest for one, rest in {**self.held, lease: (key, until)}.items() if rest[1] > now + 0.1}
         of_key = sum(rest[0] == key for rest in self.held.values())
         if of_key > PER_KEY:
             self.fault(f"{of_key} jobs of a key run, {PER_KEY} may")
@@ -335,6 +344,12 @@ def memory(kind, grows_kib):
     return lambda ledger: ledger.judge_memory([9000] * 100 + [30000 + grows_kib * i // 199 for i in range(200)], kind)
 
 
+def memory_steps(steps, kib):
+    """So many in the last two thirds, each of so much."""
+    return lambda ledger: ledger.judge_memory([30000] * 100 + [30000 + (i * (steps + 1) // 200) * kib for i in range(200)],
+                                              "plain", BUFFERS_KIB)
+
+
 def answer(name, status, **fields):
     return lambda ledger: ledger.judge_answer("polite", name, status, fields, b"body")
 
@@ -384,10 +399,10 @@ def batch(state, **members):
     return lambda ledger: ledger.judge_batch({**counts, "jobs": 3, "state": state, **members})
 
 
-def held(keys, until):
+def held(keys, until, later="", later_until=0):
     def check(ledger):
-        for number, key in enumerate(keys):
-            ledger.judge_held(number, key, until, 100)
+        for number, key in enumerate(keys + later):
+            ledger.judge_held(number, key, until if number < len(keys) else later_until, 100)
     return check
 
 
@@ -432,7 +447,7 @@ GOOD_PLANS = [
     signature(b'{"test": 2432232314}'), child("done", "done"), child("ended", "done", "failed"),
     child("done", "cancelled", "failed", error=WAITS + "1"), child("done", "cancelled", error=WAITS + "2"),
     batch("running", done=2, blocked=1), batch("failed", done=2, failed=1, finished_at=""), held("aab", 101),
-    held("aaaa", 100), judged("judge_reports", [{"lease": "a"}], [{"lease": "a", "status": 409}]),
+    held("aaaa", 100), held("aa", 101, "aa", 100), judged("judge_reports", [{"lease": "a"}], [{"lease": "a", "status": 409}]),
     judged("judge_output", b"a", b"a", b"b", b"b"), judged("judge_many", {"matched": 2, "changed": 2}),
     judged("judge_pages", [(2, True), (1, True)], "newest"), judged("judge_instants", 61, 10, 70),
     judged("judge_fired", 7, 7), judged("judge_rate", 220, 20, 10), judged("judge_breaker", 13, 1), judged("judge_keys", 0),
@@ -445,6 +460,7 @@ def self_test():
     """What the checks must complain of, and what they must not; 1 when one did otherwise."""
     bad = [
         ("memory grows", memory("plain", 4 * 1024)), ("memory grows", memory("sanitized", 40 * 1024)),
+        ("memory grows", memory_steps(2, 8 * 1024)), ("memory grows", memory_steps(12, 512)),
         ("1 child processes left", dead_child), ("1 child processes left", child_left),
         ("descriptors", leak(WEB_DESCRIPTORS + 1)),
         ("7 to 9 put, 6 admitted", count(7, 2, 6, 6)), ("7 to 9 put, 10 admitted", count(7, 2, 10, 10)),
@@ -458,7 +474,7 @@ def self_test():
         b"==7==ERROR: AddressSanitizer", b"a.c:7:1: runtime error", b"WARNING: ThreadSanitizer",
         b"==7==ERROR: LeakSanitizer", b"jobd: a.c:7: f: Assertion")]
     good = [
-        memory("plain", 3 * 1024), memory("sanitized", 20 * 1024), leak(WEB_DESCRIPTORS), count(7, 2, 7, 7),
+        memory("plain", 3 * 1024), memory("sanitized", 20 * 1024), memory_steps(2, 7 * 1024), leak(WEB_DESCRIPTORS), count(7, 2, 7, 7),
         count(7, 2, 9, 9), answer("put", 202), answer("put", 503), answer("put", 500, **{"jobd-state": "failed"}),
         lambda ledger: ledger.judge_children(children(os.getpid()), "now"),
         lambda ledger: ledger.judge_probe(200), end(0, b"jobd: listening on 127.0.0.1:7\n"),
