@@ -3,13 +3,13 @@
 #   ONLY=do,memory runs some parts, OUT=folder writes elsewhere
 
 BENCH_PACKAGES := wrk nginx beanstalkd gnuplot-nox python3 procps libglib2.0-dev libuv1-dev
-BENCH_TOOLS    := $(B)/bench/load $(B)/bench/first_answer $(B)/bench/floor $(B)/bench/spawn_loop
+BENCH_TOOLS    := $(addprefix $(B)/bench/,load first_answer floor spawn_loop turns)
 CARGO_LEAST    := 1.85
 
 bench-deps:  ## install what `make bench` needs, peers included
-	$(Q)dpkg -s $(BENCH_PACKAGES) $(BUILD_PACKAGES) >/dev/null 2>&1 || \
+	$(Q)dpkg -s $(BENCH_PACKAGES) $(BUILD_PACKAGES) $(STATIC_PACKAGES) >/dev/null 2>&1 || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	    $(BENCH_PACKAGES) $(BUILD_PACKAGES); }
+	    $(BENCH_PACKAGES) $(BUILD_PACKAGES) $(STATIC_PACKAGES); }
 	$(Q)command -v go >/dev/null || \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go
 	$(Q)if command -v cargo >/dev/null; then cargo fetch -q --locked --manifest-path bench/peers/rust/Cargo.toml; \
@@ -45,7 +45,7 @@ bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, 
 
 # A peer that cannot be built is left out; the results say so.
 bench-peers:
-	$(Q)mkdir -p $(B)/bench && rm -f $(B)/bench/go-peer $(B)/bench/rust-peer
+	$(Q)mkdir -p $(B)/bench && rm -f $(B)/bench/go-peer $(B)/bench/rust-peer $(STATIC)/jobd
 	$(Q)command -v go >/dev/null || echo "no go in PATH: the Go peer is left out"
 	$(Q)! command -v go >/dev/null || (cd bench/peers/go && go build -trimpath -o ../../../$(B)/bench/go-peer .) \
 	  || echo "the Go peer does not build: it is left out"
@@ -53,13 +53,16 @@ bench-peers:
 	$(Q)! command -v cargo >/dev/null || { CARGO_TARGET_DIR=build/rust cargo build -q --release --locked \
 	    --manifest-path bench/peers/rust/Cargo.toml && cp build/rust/release/rust-peer $(B)/bench/; } \
 	  || echo "the Rust peer does not build: it is left out"
+	$(Q)command -v musl-gcc >/dev/null || echo "no musl-gcc in PATH: the static file is left out"
+	$(Q)! command -v musl-gcc >/dev/null || $(MAKE) --no-print-directory static \
+	  || echo "the static file does not build: it is left out"
 
 $(B)/bench/load: $(addprefix $(B)/bench/,load.o talk.o latency.o pairs.o)
 $(B)/bench/first_answer: $(B)/bench/first_answer.o
 $(B)/bench/floor: $(B)/bench/peers/floor.o
 $(B)/bench/spawn_loop: $(B)/bench/spawn_loop.o
 $(B)/bench/turns: $(B)/bench/turns.o $(B)/libjobd.a
-$(BENCH_TOOLS) $(B)/bench/turns:
+$(BENCH_TOOLS):
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
