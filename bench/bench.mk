@@ -2,10 +2,12 @@
 #   QUICK=1 takes minutes in place of hours; ROUNDS, SECONDS and WARMUP override its protocol,
 #   ONLY=do,memory runs some parts, OUT=folder writes elsewhere
 
-BENCH_PACKAGES := wrk nginx beanstalkd gnuplot-nox python3 procps libglib2.0-dev libuv1-dev
+BENCH_PACKAGES := wrk nginx beanstalkd gnuplot-nox python3 procps libglib2.0-dev libuv1-dev redis-server postgresql
 BENCH_TOOLS    := $(addprefix $(B)/bench/,load first_answer floor spawn_loop turns)
+QUEUES         := build/queues
 CARGO_LEAST    := 1.85
 
+NODE_PEERS := $(patsubst %,$(QUEUES)/%/node_modules/.package-lock.json,bullmq bunqueue)
 bench-deps:  ## install what `make bench` needs, peers included
 	$(Q)dpkg -s $(BENCH_PACKAGES) $(BUILD_PACKAGES) $(STATIC_PACKAGES) >/dev/null 2>&1 || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -14,6 +16,22 @@ bench-deps:  ## install what `make bench` needs, peers included
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go
 	$(Q)if command -v cargo >/dev/null; then cargo fetch -q --locked --manifest-path bench/peers/rust/Cargo.toml; \
 	  else echo "no cargo in PATH: the Rust peer needs $(CARGO_LEAST) or later, newer than Debian 12's"; fi
+	$(Q)for peer in asynq river; do (cd bench/peers/$$peer && go mod download) || echo "no modules of $$peer"; done
+	$(Q)if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_PEERS); \
+	  else echo "no npm in PATH: BullMQ and bunqueue need it, and Node.js"; fi
+
+# What the other queues' programs are made of; their versions are in go.sum and package-lock.json.
+$(QUEUES)/%/node_modules/.package-lock.json: bench/peers/%/package-lock.json
+	$(Q)mkdir -p $(QUEUES)/$* && cp bench/peers/$*/package.json $< $(QUEUES)/$*/
+	$(Q)cd $(QUEUES)/$* && npm ci --ignore-scripts --no-audit --no-fund --silent
+
+bench-queues: $(B)/jobd $(B)/bench/load  ## other queues beside jobd; results/queues.md: ROUNDS, SECONDS, WARMUP, QUICK
+	$(Q)mkdir -p $(QUEUES) && rm -f $(QUEUES)/*-peer
+	$(Q)for peer in asynq river; do (cd bench/peers/$$peer && go build -trimpath -o ../../../$(QUEUES)/$$peer-peer .) || \
+	  echo "$$peer does not build: it is left out"; done
+	$(Q)for peer in bullmq bunqueue; do [ ! -e $(QUEUES)/$$peer ] || cp bench/peers/$$peer/main.mjs $(QUEUES)/$$peer/; done
+	$(Q)python3 bench/queues.py --build $(B) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) $(if $(OUT),--out $(OUT))
 
 bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; results in bench/results/
 	$(Q)python3 bench/run.py --build $(B) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
@@ -67,4 +85,4 @@ $(BENCH_TOOLS):
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-calls bench-cluster bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
