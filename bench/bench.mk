@@ -44,6 +44,9 @@ bench-readme:  ## put three rows of the last results into the README
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
 	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
 
+bench-lock: $(B)/bench/lock  ## the engine's one lock with 1 to 8 threads, and reckoned for more: ROUNDS
+	$(Q)$(B)/bench/lock 300 $(or $(ROUNDS),5)
+
 bench-calls: $(B)/bench/calls  ## a call that does nothing, beside GThreadPool, libuv and OpenMP; results/calls.md: ROUNDS, CALLS
 	$(Q)python3 bench/calls.py $< $(or $(OUT),bench/results) $(or $(ROUNDS),5) $(or $(CALLS),200000)
 
@@ -80,9 +83,11 @@ $(B)/bench/first_answer: $(B)/bench/first_answer.o
 $(B)/bench/floor: $(B)/bench/peers/floor.o
 $(B)/bench/spawn_loop: $(B)/bench/spawn_loop.o
 $(B)/bench/turns: $(B)/bench/turns.o $(B)/libjobd.a
-$(BENCH_TOOLS):
+$(B)/bench/lock: $(B)/bench/lock.o $(B)/libjobd.a
+$(B)/bench/lock: LDFLAGS += -Wl,--wrap=pthread_mutex_lock,--wrap=pthread_mutex_unlock
+$(BENCH_TOOLS) $(B)/bench/lock:
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-calls bench-cluster bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-lock bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
