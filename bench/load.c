@@ -285,6 +285,7 @@ static const char usage[] =
     "  -j           asks for JSON\n"
     "  -f METHOD    then ask this of the Location that was answered\n"
     "  -F SUFFIX    is added to that Location\n"
+    "  -e PATH      then end all leases of the reply there, which must be JSON\n"
     "  -H           one operation a connection; stay open until standard input ends\n"
     "  -l           standard input has the lines of jobs that have run\n";
 
@@ -292,7 +293,7 @@ int main(int argc, char **argv)
 {
     char host[32];
     struct talk_plan plan = {.protocol = "http", .method = "GET", .path = "/", .suffix = ""};
-    for (int option; (option = getopt(argc, argv, "p:n:w:d:c:r:m:s:b:jf:F:Hl")) != -1;)
+    for (int option; (option = getopt(argc, argv, "p:n:w:d:c:r:m:s:b:jf:F:e:Hl")) != -1;)
         switch (option) {
         case 'p':
             plan.protocol = optarg;
@@ -329,6 +330,9 @@ int main(int argc, char **argv)
             break;
         case 'F':
             plan.suffix = optarg;
+            break;
+        case 'e':
+            plan.ends = optarg;
             break;
         case 'H':
             wanted.hold = true;

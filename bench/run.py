@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from harness import commands, disk, do, jobs, machine, meanings, memory, peers, plots, report, servers, times
+from harness import commands, disk, do, followers, jobs, keys, machine, meanings, memory, peers, plots, report, servers, times
 from harness.context import Context, Protocol
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,6 +22,8 @@ PARTS = {
     "commands": commands,
     "memory": memory,
     "times": times,
+    "keys": keys,
+    "followers": followers,
 }
 
 

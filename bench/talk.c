@@ -43,9 +43,41 @@ static bool follow(struct talk *talk, const char *location)
     return length > 0 && (size_t)length < sizeof talk->out;
 }
 
-/* Bodies are not looked at, and may be longer than the buffer. */
+/* The leases of a reply's body, each a line of the second request. A reply without any is the end.
+ */
+static enum talk_step end_leases(struct talk *talk)
+{
+    static const char name[] = "\"lease\":\"";
+    char lines[TALK_OUT];
+    size_t lines_len = 0;
+    const char *at = talk->in, *end = talk->in + talk->body_left;
+    while ((at = memmem(at, (size_t)(end - at), name, sizeof name - 1)) != NULL) {
+        const char *close = memchr(at + sizeof name - 1, '"', (size_t)(end - at) - sizeof name + 1);
+        if (close == NULL || lines_len + (size_t)(close - at) + 4 > sizeof lines)
+            return TALK_BROKEN;
+        lines_len += (size_t)snprintf(lines + lines_len, sizeof lines - lines_len, "{%.*s\"}\n",
+                                      (int)(close - at), at);
+        at = close;
+    }
+    take_out(talk, talk->body_left);
+    talk->in_body = false;
+    if (lines_len == 0)
+        return TALK_ENDED;
+    int length = snprintf(talk->out, sizeof talk->out,
+                          "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n\r\n%.*s",
+                          plan.ends, plan.host, lines_len, (int)lines_len, lines);
+    talk->out_len = (size_t)length;
+    talk->out_sent = 0;
+    talk->second = true;
+    return talk->out_len < sizeof talk->out ? TALK_AGAIN : TALK_BROKEN;
+}
+
+/* Bodies are not looked at, and may be longer than the buffer; but for leases that are to be ended.
+ */
 static enum talk_step hear_body(struct talk *talk)
 {
+    if (plan.ends != NULL && !talk->second && talk->body_left <= TALK_IN)
+        return talk->in_len < talk->body_left ? TALK_MORE : end_leases(talk);
     size_t got = talk->in_len < talk->body_left ? talk->in_len : talk->body_left;
     take_out(talk, got);
     talk->body_left -= got;

@@ -2,14 +2,15 @@
 /* What a load client says and hears: HTTP, and beanstalkd's protocol.
  *
  * An operation is one request and its reply, or two of them: a job is taken and then deleted, a
- * put is followed by a request to the Location it answered. No I/O here, only bytes. */
+ * put is followed by a request to the Location it answered, many jobs are taken and then ended. No
+ * I/O here, only bytes. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TALK_IN = 2048, TALK_OUT = 16384 };
+enum { TALK_IN = 65536, TALK_OUT = 16384 };
 
 enum talk_step {
     TALK_MORE,   /* the reply is not whole yet */
@@ -37,6 +38,7 @@ struct talk_plan {
     size_t lines;       /* above 0: so many payloads, each a line of the body */
     const char *follow; /* method of a request to each reply's Location, or NULL */
     const char *suffix; /* is added to that Location */
+    const char *ends; /* the leases of a JSON reply are ended there, all in one request; or NULL */
 };
 
 /* False when the protocol is unknown or a request would not fit. */

@@ -75,7 +75,6 @@ def run(context):
             "exec of a trivial command",
             "commands/s, against a bare posix_spawn loop",
             ratios(mine, theirs, "per_second"),
-            0.85,
             1.0,
             least=True,
             beside=beside,

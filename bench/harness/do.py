@@ -7,9 +7,20 @@ from .figures import Row, figure, of, ratios
 from .load import Watch, wrk
 
 MAIN = (64, 512, 1024)
-SWEEP = (1, 4, 16, 256, 2048, 4096)
-QUICK_SWEEP = (1, 16, 4096)
-PEERS = ("floor", "nginx", "axum", "go", "jobd")
+SWEEP = (1, 4, 16, 256, 2048, 4096, 16384)
+QUICK_SWEEP = (1, 16, 4096, 16384)
+SWEPT = 3  # rounds: points that only draw the curves need no more
+MANY = 10000  # above it jobd must be told, and the warm-up's ports are waited for
+PEERS = ("floor", "nginx", "axum", "go", "jobd", "static")
+ALL_ALONG = (64, 1024)  # where the static file is measured
+GOALS = {
+    ("floor", 64): (1.12, 1.08),
+    ("floor", 1024): (1.25, 1.15),
+    **{("nginx", connections): (0.95, None) for connections in ALL_ALONG},
+    **{("axum", connections): (0.90, None) for connections in ALL_ALONG},
+    **{("go", connections): (0.45, None) for connections in ALL_ALONG},
+}
+FLAT = 1.3  # CPU a request, the dearest number of connections against the cheapest
 
 
 def check(run, figures, delta):
@@ -28,13 +39,20 @@ def check(run, figures, delta):
         run.fail(f"the server counts {delta.refused} times 429, wrk {figures['not_2xx']:.0f}")
 
 
+def allow(peer, connections):
+    """jobd lets one address have fewer connections, and all together no more than that."""
+    if connections < MANY or peer.name not in ("jobd", "static"):
+        return ()
+    return ("--max-connections", connections + 100, "--max-per-address", connections + 100)
+
+
 def measure(context, row, round, peer, connections, warmup, seconds):
     """A fresh server, a warm-up, a measured window, a drain; the run says what was wrong, if anything."""
     run = context.new_run(row, round, peer.name, connections)
     try:
-        with peer.start(context.folder) as server:
+        with peer.start(context.folder, *allow(peer, connections)) as server:
             wrk(server.port, connections, warmup)
-            time.sleep(0.1)  # the warm-up's connections close
+            time.sleep(0.1 if connections < MANY else 1.5)  # the warm-up's connections close
             before = peer.counts(server)
             watch = Watch(server)
             figures = wrk(server.port, connections, seconds)
@@ -67,24 +85,32 @@ def run(context):
     protocol = context.protocol
     peers = context.here(*PEERS)
     for round in range(1, protocol.rounds + 1):
-        for connections in sorted(MAIN + (QUICK_SWEEP if protocol.quick else SWEEP)):
+        sweep = () if round > SWEPT else QUICK_SWEEP if protocol.quick else SWEEP
+        for connections in sorted({*MAIN, 4096, *sweep}):
             main = connections in MAIN or connections == 4096
             warmup = protocol.warmup if main else max(1, protocol.warmup // 4)
             seconds = protocol.seconds if main else max(1, protocol.seconds // 4)
             for peer in rotated(peers, round):
-                measure(context, "do", round, peer, connections, warmup, seconds)
+                if peer.name != "static" or connections in ALL_ALONG:
+                    measure(context, "do", round, peer, connections, warmup, seconds)
     rows(context)
 
 
-def against(context, peer, connections, reach, beyond=None):
+def against(context, peer, connections, whose="jobd"):
     title = context.peers[peer].title
+    work = f"`/do`, {connections} connections"
+    reach, beyond = GOALS[peer, connections]
     row = Row(
-        f"`/do`, {connections} connections", f"CPU a request, against {title}", reach=reach, beyond=beyond
+        work if whose == "jobd" else f"{context.peers[whose].title}: {work}",
+        f"CPU a request, against {title}",
+        reach=reach,
+        beyond=beyond,
     )
-    if context.peers[peer].missing:
-        row.missing = f"left out: {context.peers[peer].missing}"
+    missing = context.peers[peer].missing or context.peers[whose].missing
+    if missing:
+        row.missing = f"left out: {missing}"
     else:
-        mine, theirs = context.of("do", "jobd", connections), context.of("do", peer, connections)
+        mine, theirs = context.of("do", whose, connections), context.of("do", peer, connections)
         row.value = ratios(mine, theirs)
         cpu, other = of(mine, "cpu_us"), of(theirs, "cpu_us")
         if cpu and other:
@@ -112,14 +138,21 @@ def ahead_of_all(context, connections, what, title):
     )
 
 
+def flat(context, peer):
+    """The dearest number of connections against the cheapest, round by round, of a curve with all its ends."""
+    cost = {}
+    for run in context.of("do", peer):
+        if run.good:
+            cost.setdefault(run.round, {})[run.connections] = run.cpu_us
+    return figure(max(c.values()) / min(c.values()) for c in cost.values() if {1, 16384} <= c.keys())
+
+
 def rows(context):
-    against(context, "floor", 64, 1.20, 1.12)
-    against(context, "floor", 1024, 1.35, 1.20)
-    for connections in (64, 1024):
-        against(context, "nginx", connections, 0.95)
-        against(context, "axum", connections, 1.0)
-        against(context, "go", connections, 0.40)
-    for connections in (64, 1024):
+    for peer, connections in GOALS:
+        against(context, peer, connections)
+    for connections in ALL_ALONG:
+        against(context, "floor", connections, "static")
+    for connections in ALL_ALONG:
         ahead_of_all(context, connections, "cpu_us", "CPU a request")
         ahead_of_all(context, connections, "p99_us", "p99 latency")
     nginx = ratios(context.of("do", "nginx", 4096), context.of("do", "nginx", 64))
@@ -128,9 +161,18 @@ def rows(context):
             "`/do`, 4096 connections",
             "CPU a request, against itself at 64",
             ratios(context.of("do", "jobd", 4096), context.of("do", "jobd", 64)),
-            1.5,
-            1.3,
+            FLAT,
             beside=f"nginx: {nginx.text()}" if nginx else "",
+        )
+    )
+    others = {peer: flat(context, peer) for peer in ("floor", "nginx")}
+    context.rows.append(
+        Row(
+            "`/do`, 1 to 16,384 connections",
+            "CPU a request, the dearest number of connections against the cheapest",
+            flat(context, "jobd"),
+            FLAT,
+            beside=", ".join(f"{context.peers[p].title}: {value.text()}" for p, value in others.items() if value),
         )
     )
 

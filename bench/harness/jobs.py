@@ -14,24 +14,23 @@ ROOM = 10000000  # jobs that may wait: more than any window puts
 TAKEN = 500000  # at most, of what was put
 BATCH = 100
 BATCHES = 20000
-TAKES = 160  # of BATCH jobs: as many as may be leased
-TAKE_TURNS = 10
+TAKES = 10000  # of BATCH jobs
 
 
-def start_waiting_room(context, *extra):
+def start_waiting_room(context, *extra, peer="jobd"):
     """A jobd whose jobs only wait; it is not to wait for them in turn when it is stopped."""
-    return context.peers["jobd"].start(
+    return context.peers[peer].start(
         context.folder, "-q", ROOM, "-w", 0, "--memory", "4GiB", "--grace", "1ms", *extra
     )
 
 
-def put_jobd(context, round):
+def put_jobd(context, round, peer):
     """Puts for the usual window, then takes what was put, at most so much, each with its lease ended."""
     protocol = context.protocol
-    run = context.new_run("put", round, "jobd", CLIENTS)
-    take = context.new_run("take", round, "jobd", CLIENTS)
+    run = context.new_run("put", round, peer, CLIENTS)
+    take = context.new_run("take", round, peer, CLIENTS)
     try:
-        with start_waiting_room(context) as server:
+        with start_waiting_room(context, peer=peer) as server:
             client_run(
                 context.build,
                 server,
@@ -114,40 +113,34 @@ def beanstalkd_put_and_take(context, round):
 
 
 def take_many(context, round):
-    """Up to 100 jobs a request. Only so many leases may be out: takes as many, lets them run out, and again."""
+    """100 jobs a request, in JSON, and one request more that ends them all."""
     run = context.new_run("take many", round, "jobd", FEW)
-    operations, seconds, user, system = 0, 0.0, 0.0, 0.0
+    fill = context.new_run("fill to take", round, "jobd", CLIENTS)
+    context.runs.remove(fill)
     try:
-        with start_waiting_room(context, "--keep", 0) as server:
-            for _ in range(TAKE_TURNS):
-                fill = context.new_run("fill to take", round, "jobd", CLIENTS)
-                context.runs.remove(fill)
-                client_run(
-                    context.build,
-                    server,
-                    fill,
-                    f"-n {FEW} -c {TAKES} -m POST -s {BYTES} -b {BATCH}",
-                    "/do?batch=lines",
-                    60,
-                )
-                client_run(
-                    context.build,
-                    server,
-                    run,
-                    f"-n {FEW} -c {TAKES} -m POST -j",
-                    f"/take?max={BATCH}&lease=1s",
-                    60,
-                )
-                leased = prometheus(server.port)['jobd_queue_leased{queue="default"}']
-                if leased != run.operations * BATCH:
-                    run.fail(f"{run.operations} times {BATCH} jobs taken, {leased:.0f} are")
-                operations, seconds = operations + run.operations * BATCH, seconds + run.seconds
-                user, system = user + run.user_s, system + run.system_s
-                while prometheus(server.port)['jobd_queue_leased{queue="default"}']:
-                    time.sleep(0.1)
+        with start_waiting_room(context) as server:
+            client_run(
+                context.build,
+                server,
+                fill,
+                f"-n {FEW} -c {TAKES} -m POST -s {BYTES} -b {BATCH}",
+                "/do?batch=lines",
+                60,
+            )
+            client_run(
+                context.build,
+                server,
+                run,
+                f"-n {FEW} -c {TAKES} -m POST -j -e /leases/done",
+                f"/take?max={BATCH}",
+                60,
+            )
+            run.operations *= BATCH
+            done = prometheus(server.port)['jobd_jobs_done_total{queue="default"}']
+            if done != run.operations:
+                run.fail(f"{run.operations} jobs taken and done, {done:.0f} are")
     except (RuntimeError, OSError) as error:
         run.fail(str(error))
-    run.operations, run.seconds, run.user_s, run.system_s = operations, seconds, user, system
     context.finish(run)
 
 
@@ -160,12 +153,13 @@ def depth(context, round):
         fill = context.new_run(f"fill to {jobs}", round, "jobd", 1)
         try:
             with start_waiting_room(context) as server:
+                few = jobs < BATCH
                 client_run(
                     context.build,
                     server,
                     fill,
-                    f"-n {min(jobs, CLIENTS)} -c {jobs} -m POST -s {BYTES}",
-                    "/do",
+                    f"-n {FEW} -m POST -s {BYTES} " + (f"-c {jobs}" if few else f"-c {jobs // BATCH} -b {BATCH}"),
+                    "/do" if few else "/do?batch=lines",
                     120,
                 )
                 warmup, seconds = max(1, protocol.warmup // 4), max(2, protocol.seconds // 2)
@@ -189,13 +183,13 @@ def depth(context, round):
 def run(context):
     peers = context.here("jobd", "beanstalkd")
     beanstalkd = len(peers) == 2
+    own = [peer.name for peer in context.here("jobd", "static")]
     for round in range(1, context.protocol.rounds + 1):
-        if round % 2:
-            put_jobd(context, round)
+        turns = [lambda name=name: put_jobd(context, round, name) for name in own]
         if beanstalkd:
-            beanstalkd_put_and_take(context, round)
-        if not round % 2:
-            put_jobd(context, round)
+            turns.insert(1, lambda: beanstalkd_put_and_take(context, round))
+        for turn in turns if round % 2 else reversed(turns):
+            turn()
         put_batches(context, round)
         take_many(context, round)
         depth(context, round)
@@ -207,54 +201,65 @@ def rate_and_cpu(runs):
     return f"{rate.median:,.0f}/s, {cpu.median:.1f} µs" if rate else "no valid run"
 
 
+def beside_beanstalkd(context, peer):
+    """A put, and a job's whole life, one job a request."""
+    left_out = context.peers["beanstalkd"].missing or context.peers[peer].missing
+    missing = f"left out: {left_out}" if left_out else ""
+    put, put_b = context.of("put", peer), context.of("put", "beanstalkd")
+    take, take_b = context.of("take", peer), context.of("take", "beanstalkd")
+    cpu, theirs = of(put, "cpu_us"), of(put_b, "cpu_us")
+    of_whom = "" if peer == "jobd" else f"{context.peers[peer].title}: "
+    return [
+        Row(
+            f"{of_whom}POST of 100 bytes, 64 clients",
+            "CPU a put, against beanstalkd's put",
+            ratios(put, put_b),
+            0.95,
+            0.85,
+            beside=f"{cpu.median:.1f} against {theirs.median:.1f} µs" if cpu and theirs else "",
+            missing=missing,
+        ),
+        Row(
+            f"{of_whom}take + done, 64 clients",
+            "CPU a job, against beanstalkd's reserve + delete",
+            ratios(take, take_b),
+            0.9,
+            0.8,
+            beside=f"{rate_and_cpu(take)}; beanstalkd: {rate_and_cpu(take_b)}" if not missing else "",
+            missing=missing,
+        ),
+    ]
+
+
 def rows(context):
     left_out = context.peers["beanstalkd"].missing
     missing = f"left out: {left_out}" if left_out else ""
-    put, put_b = context.of("put", "jobd"), context.of("put", "beanstalkd")
-    batch, take = context.of("batch", "jobd"), context.of("take", "jobd")
-    take_b, many = context.of("take", "beanstalkd"), context.of("take many", "jobd")
-    cpu, theirs = of(put, "cpu_us"), of(put_b, "cpu_us")
-    beside = f"{cpu.median:.1f} against {theirs.median:.1f} µs" if cpu and theirs else ""
+    put_b, take_b = context.of("put", "beanstalkd"), context.of("take", "beanstalkd")
+    batch, many = context.of("batch", "jobd"), context.of("take many", "jobd")
     later = lambda runs: f"beanstalkd: {rate_and_cpu(runs)}" if not left_out else ""
     context.rows += [
-        Row(
-            "POST of 100 bytes, 64 clients",
-            "CPU a put, against beanstalkd's put",
-            ratios(put, put_b),
-            1.0,
-            0.9,
-            beside=beside,
-            missing=missing,
-        ),
-        Row(
-            "take + done, 64 clients",
-            "CPU a job, against beanstalkd's reserve + delete",
-            ratios(take, take_b),
-            1.0,
-            0.9,
-            beside=f"{rate_and_cpu(take)}; {later(take_b)}",
-            missing=missing,
-        ),
+        *beside_beanstalkd(context, "jobd"),
+        *beside_beanstalkd(context, "static"),
         Row(
             f"`batch=lines`, {BATCH} a request",
             "jobs/s, against beanstalkd's one by one",
             ratios(batch, put_b, "per_second"),
-            8,
             20,
+            30,
             least=True,
             form="{:.1f}",
             beside=f"{rate_and_cpu(batch)}; {later(put_b)}",
             missing=missing,
         ),
         Row(
-            "take with `max=100`",
+            "take with `max=100`, `/leases/done` for all",
             "jobs/s, against beanstalkd's one by one",
             ratios(many, take_b, "per_second"),
-            8,
+            10,
             20,
             least=True,
             form="{:.1f}",
-            beside=f"{rate_and_cpu(many)}, without their `done`; {later(take_b)}",
+            beside=f"{rate_and_cpu(many)}; {later(take_b)}",
             missing=missing,
         ),
     ]

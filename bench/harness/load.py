@@ -35,6 +35,7 @@ class Run:
     jobs_done: int = 0
     others_percent: float = 0  # of the two cores' time, used by anybody else
     stolen_percent: float = 0
+    client_s: float = 0  # CPU time of the load
     problem: str = ""
     note: str = ""
 
@@ -77,7 +78,8 @@ class Watch:
         at, (user0, system0), (busy0, stolen0), known0 = self.start
         end, (user, system), (busy, stolen), known = self._look()
         run.user_s, run.system_s = user - user0, system - system0
-        ours = run.user_s + run.system_s + known - known0 - earlier
+        run.client_s = known - known0 - earlier
+        ours = run.user_s + run.system_s + run.client_s
         whole = 2 * (end - at)
         run.others_percent = max(0.0, 100 * (busy - busy0 - ours) / whole)
         run.stolen_percent = 100 * (stolen - stolen0) / whole
@@ -111,10 +113,9 @@ def wrk(port, connections, seconds, path="/do"):
 
 
 class Client:
-    """Our own load client; its first line, `window` or `asked N`, says that it is under way."""
+    """A load client; its first line, `window` or `asked N`, says that it is under way."""
 
-    def __init__(self, build, options, port, path, stdin=subprocess.DEVNULL):
-        command = [pathlib.Path(build).resolve() / "bench/load", *options.split(), port, path]
+    def __init__(self, command, stdin=subprocess.DEVNULL):
         self.process = subprocess.Popen(
             machine.pinned(machine.LOAD_CORE, command),
             stdin=stdin,
@@ -154,9 +155,18 @@ class Client:
             self.process.wait()
 
 
+def own_client(build, options, port, path, stdin=subprocess.DEVNULL):
+    return Client([pathlib.Path(build).resolve() / "bench/load", *options.split(), port, path], stdin)
+
+
 def client_run(build, server, run, options, path, seconds):
     """One measured run of our own client, which takes about so many seconds; fills `run`."""
-    with Client(build, options, server.port, path) as client:
+    measured_run(own_client(build, options, server.port, path), server, run, seconds)
+
+
+def measured_run(client, server, run, seconds):
+    """The same of a client that has just been started."""
+    with client:
         client.wait_for("window")
         earlier = client.cpu()
         watch = Watch(server)

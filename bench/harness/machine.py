@@ -2,7 +2,9 @@
 """The machine: what it is, which cores are used, and what others did on it during a run."""
 
 import datetime
+import json
 import os
+import pathlib
 import platform
 import resource
 import shutil
@@ -78,6 +80,31 @@ def facts_of_machine():
         ("memory", f"{memory:.0f} GiB"),
         ("kernel", platform.release()),
         ("C compiler", _first_line("cc", "--version")),
+    ]
+
+
+def _locked(peer):
+    """Name and version of what a peer's package.json asks for."""
+    path = pathlib.Path(__file__).resolve().parent.parent / f"peers/{peer}/package.json"
+    return ", ".join(f"{name} {version}" for name, version in json.loads(path.read_text())["dependencies"].items())
+
+
+def _required(peer):
+    """What a peer's go.mod asks for itself."""
+    path = pathlib.Path(__file__).resolve().parent.parent / f"peers/{peer}/go.mod"
+    words = [line.split() for line in path.read_text().splitlines() if " v" in line and "// indirect" not in line]
+    return ", ".join(f"{line[-2].rpartition('/')[2]} {line[-1]}" for line in words)
+
+
+def facts_of_queues():
+    return [
+        ("beanstalkd", _package("beanstalkd") or "missing"),
+        ("Redis", _package("redis-server") or "missing"),
+        ("PostgreSQL", _first_line("psql", "--version") or "missing"),
+        ("asynq", f"{_required('asynq')}; {_first_line('go', 'version') or 'no Go'}"),
+        ("River", _required("river")),
+        ("BullMQ", f"{_locked('bullmq')}; Node.js {_first_line('node', '--version') or 'missing'}"),
+        ("bunqueue", _locked("bunqueue")),
     ]
 
 

@@ -14,7 +14,7 @@ def offered(context, peer, rate):
     """An open loop: requests come at their rate, whether or not those before are answered."""
     protocol = context.protocol
     run = context.new_run("offered", 1, peer.name, rate)
-    warmup, seconds = (1, 2) if protocol.quick else (3, 6)
+    warmup, seconds = min(protocol.warmup, 3), min(protocol.seconds, 6)
     try:
         with peer.start(context.folder) as server:
             client_run(

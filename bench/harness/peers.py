@@ -120,9 +120,16 @@ def all_peers(build):
     """By name; one that is not there says why in `missing`."""
     tools = pathlib.Path(build).resolve() / "bench"
     jobd = pathlib.Path(build).resolve() / "jobd"
+    static = HERE.parent / "build/static/jobd"
     own = lambda tool, *words: lambda port, folder: [str(tools / tool), f"127.0.0.1:{port}", *words]
     list_of = [
         Peer("jobd", "jobd", lambda port, folder: [str(jobd), "-l", f"127.0.0.1:{port}"], _jobd_counts),
+        Peer(
+            "static",
+            "the static file",
+            lambda port, folder: [str(static), "-l", f"127.0.0.1:{port}"],
+            _jobd_counts,
+        ),
         Peer(
             "floor",
             "the floor",
@@ -147,6 +154,9 @@ def all_peers(build):
             tool = "rust-peer" if peer.name.startswith("axum") else "go-peer"
             if not (tools / tool).exists():
                 peer.missing = f"{tool} was not built: its toolchain is missing or too old"
+        elif peer.name == "static":
+            if not static.exists():
+                peer.missing = "it was not built: musl's compiler is missing"
         elif peer.name in ("nginx", "beanstalkd") and not shutil.which(
             peer.name, path="/usr/sbin:/usr/bin:/sbin:/bin"
         ):

@@ -4,7 +4,7 @@
 import shutil
 import subprocess
 
-from .do import MAIN, PEERS, SWEEP
+from .do import MAIN, SWEEP
 from .figures import of
 from .meanings import RATES
 
@@ -16,6 +16,7 @@ COLOURS = {
     "go": "#1f77b4",
     "axum-wait": "#9467bd",
 }
+COMPARED = ("floor", "nginx", "axum", "go", "jobd")
 STYLE = """
 set key outside right top samplen 2
 set grid lc rgb "#dddddd"
@@ -27,7 +28,7 @@ set tics nomirror
 def over_connections(context, what):
     """A block a peer: connections, median, least, most."""
     blocks = []
-    for name in PEERS:
+    for name in COMPARED:
         lines = []
         for connections in sorted(MAIN + SWEEP):
             value = of(context.of("do", name, connections), what)
@@ -40,7 +41,7 @@ def over_connections(context, what):
 
 def latency(context):
     blocks = []
-    for name in PEERS:
+    for name in COMPARED:
         for connections in (64, 1024):
             runs = context.of("do", name, connections)
             values = [of(runs, what) for what in ("p50_us", "p90_us", "p99_us", "p999_us")]

@@ -5,7 +5,7 @@ import subprocess
 
 from . import machine
 from .figures import Row, figure
-from .load import Client, Watch
+from .load import Watch, own_client
 from .peers import prometheus
 from .servers import free_port
 
@@ -49,7 +49,7 @@ def first_answer(context):
 def lines_client(context, server, run, options, seconds):
     """The load client, which reads what the server writes: a line a job."""
     options = f"{options} -l -m POST -s 100"
-    with Client(context.build, options, server.port, "/do", server.process.stdout) as client:
+    with own_client(context.build, options, server.port, "/do", server.process.stdout) as client:
         client.wait_for("window")
         earlier, watch = client.cpu(), Watch(server)
         figures = client.figures(seconds)
@@ -108,8 +108,8 @@ def put_to_start(context):
         "from put to the worker's start, half load",
         "p99, seen from outside",
         figure(p99),
-        1000,
         200,
+        100,
         form="{:.0f}",
         unit=" µs",
     )

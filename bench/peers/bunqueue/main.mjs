@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//
+// A producer and a worker of bunqueue, as a peer of the benchmark:
+//
+//     bun main.mjs PORT put WARMUP SECONDS [durable]
+//     bun main.mjs PORT take COUNT SECONDS
+//
+// 64 loops add jobs of 100 bytes over TCP, or a worker with a concurrency of 64 does so many, or what it
+// does in so many seconds. It says "window" when what counts begins, and at its end how long it took
+// and how many there were.
+import { Queue, Worker } from "bunqueue/client";
+
+const CLIENTS = 64;
+const NAME = "nothing";
+const [port, what, ...numbers] = process.argv.slice(2);
+const connection = { host: "127.0.0.1", port: Number(port) };
+const durable = numbers[2] === "durable";
+
+function report(begun, operations) {
+  console.log(`seconds ${(performance.now() - begun) / 1000}\noperations ${operations}\nerrors 0`);
+  process.exit(0);
+}
+
+async function put(warmup, seconds) {
+  const queue = new Queue(NAME, { connection });
+  const body = { body: "x".repeat(100) };
+  const options = { durable, removeOnComplete: true };
+  let puts = 0;
+  for (let i = 0; i < CLIENTS; i++)
+    (async () => {
+      for (;;) {
+        await queue.add(NAME, body, options);
+        puts++;
+      }
+    })();
+  await Bun.sleep(warmup * 1000);
+  console.log("window");
+  const begun = performance.now();
+  const before = puts;
+  await Bun.sleep(seconds * 1000);
+  report(begun, puts - before);
+}
+
+function take(count, seconds) {
+  let done = 0;
+  console.log("window");
+  const begun = performance.now();
+  const worker = new Worker(NAME, async () => {}, { connection, concurrency: CLIENTS });
+  worker.on("completed", () => {
+    if (++done === count) report(begun, count);
+  });
+  setTimeout(() => report(begun, done), seconds * 1000);
+}
+
+await (what === "put" ? put : take)(...numbers.slice(0, 2).map(Number));
