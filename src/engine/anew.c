@@ -80,12 +80,12 @@ void share_forget(struct jobd *jobd)
         verify(!jobd->share->in_turn);
         struct job *job;
         int left = OP_STEPS;
-        while (left-- > 0 && (job = RB_MIN(job_tree, &jobd->jobs.tree)) != NULL)
+        while (left-- > 0 && (job = jobs_above(&jobd->jobs, 0)) != NULL)
             forget_job_locked(&op, job);
         while (left-- > 0 &&
                (more = adopt_forget_batch_locked(&op) || adopt_forget_schedule_locked(&op)))
             ;
-        more |= !RB_EMPTY(&jobd->jobs.tree);
+        more |= jobs_above(&jobd->jobs, 0) != NULL;
         op_end(&op);
     }
     op_begin(&op, jobd, NULL, 0);

@@ -102,8 +102,8 @@ static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUI
 
 static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
 {
-    const struct job *a = RB_MIN(job_tree, &one->jobs.tree);
-    const struct job *b = RB_MIN(job_tree, &other->jobs.tree);
+    const struct job *a = jobs_above(&one->jobs, 0);
+    const struct job *b = jobs_above(&other->jobs, 0);
     while (a != NULL && b != NULL) {
         struct job_record first, second;
         const struct job_content mine = job_content(a), theirs = job_content(b);

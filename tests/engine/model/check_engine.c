@@ -343,7 +343,7 @@ static uint32_t holders_of(struct jobd *jobd, int64_t source) REQUIRES(jobd->loc
 {
     uint32_t holders = 0;
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         const struct job_extra *extra = job->extra;
         holders += extra != NULL && extra->delivers && extra->holds && extra->source == source;
     }
@@ -375,7 +375,7 @@ static void check_deliveries(struct jobd *jobd, struct census *census) REQUIRES(
     struct batch *batch;
     if (jobd->deliveries == JOBD_NO_QUEUE)
         return;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         if (job->extra != NULL)
             check_delivery(jobd, job);
         promised += extra_promise(job->extra) != NULL;
@@ -406,8 +406,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
              retained = 0, bounded = 0;
     struct job *job;
-    verify(jobs->newest == RB_MAX(job_tree, &jobs->tree));
-    RB_FOREACH (job, job_tree, &jobs->tree) {
+    JOBS_FOREACH (job, jobs) {
         bool is_final = job_has_ended(job);
         bool retrying = is_final && job->commit_pending;
         if (job->state == STATE_NEW)
@@ -470,6 +469,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);
+    verify(index_check(&jobs->by_id) == census->entering + living + final);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_BLOCKED] + census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
