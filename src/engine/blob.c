@@ -13,9 +13,10 @@ struct jobd_type {
     char text[];
 };
 
-/* A bit of a blob's references, which count below it. Else its type is its own, behind its bytes,
- * or none. */
-static const uint32_t shares_type = UINT32_C(1) << 31;
+/* Bits of a blob's references, which count below them: it shares its type; its type is its own,
+ * behind its bytes. Else that is none, or a constant. */
+static const uint32_t shares_type = UINT32_C(1) << 31, owns_type = UINT32_C(1) << 30;
+static const uint32_t count_mask = (UINT32_C(1) << 30) - 1;
 
 /* ---- types that are shared */
 
@@ -41,6 +42,29 @@ static struct jobd_type *type_of(const struct jobd_blob *blob)
     return (struct jobd_type *)((uintptr_t)blob->type - offsetof(struct jobd_type, text));
 }
 
+/* ---- types that need no copy */
+
+#define USUAL(text)                                                                                \
+    {                                                                                              \
+        (text), sizeof(text)                                                                       \
+    }
+
+/* What curl says by itself, above all. */
+static const struct {
+    const char *text;
+    size_t size;
+} usual_types[] = {USUAL("application/x-www-form-urlencoded"), USUAL("application/json"),
+                   USUAL("application/octet-stream"), USUAL(TYPE_TEXT), USUAL("text/plain")};
+
+/* Of so many bytes with its end. NULL: it is none of them. */
+static const char *usual_type(const char *type, size_t size)
+{
+    for (size_t i = 0; i < sizeof usual_types / sizeof usual_types[0]; i++)
+        if (usual_types[i].size == size && memcmp(usual_types[i].text, type, size) == 0)
+            return usual_types[i].text;
+    return NULL;
+}
+
 /* ---- blobs */
 
 /* At least for blob_next(). */
@@ -53,27 +77,32 @@ static size_t room_for(size_t bytes)
 struct jobd_blob *jobd_blob_new(size_t size, const char *type)
 {
     size_t type_size = type != NULL && type[0] != '\0' ? strlen(type) + 1 : 0;
+    const char *usual = type_size > 0 ? usual_type(type, type_size) : "";
+    if (usual != NULL)
+        type_size = 0;
     if (size > UINT32_MAX || type_size > UINT32_MAX - size)
         return NULL;
     struct jobd_blob *blob = malloc(room_for(size + type_size));
     if (blob == NULL)
         return NULL;
     blob->size = (uint32_t)size;
-    blob->type = "";
+    blob->type = usual;
     blob->references = 1;
-    if (type_size > 0)
+    if (usual == NULL) {
         blob->type = memcpy(blob->bytes + size, type, type_size);
+        blob->references |= owns_type;
+    }
     return blob;
 }
 
 struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size)
 {
     uint32_t references = __atomic_load_n(&blob->references, __ATOMIC_ACQUIRE);
-    bool own_type = (references & shares_type) == 0 && blob->type[0] != '\0';
+    bool own_type = (references & owns_type) != 0;
     size_t type_size = own_type ? strlen(blob->type) + 1 : 0;
     if (size >= blob->size)
         return blob;
-    if ((references & ~shares_type) > 1) {
+    if ((references & count_mask) > 1) {
         blob->size = (uint32_t)size;
         return blob;
     }
@@ -121,8 +150,8 @@ size_t blob_weight(const struct jobd_blob *blob)
 
 bool blob_unref_last(struct jobd_blob *blob)
 {
-    uint32_t left = __atomic_sub_fetch(&blob->references, 1, __ATOMIC_ACQ_REL) & ~shares_type;
-    verify(left != ~shares_type);
+    uint32_t left = __atomic_sub_fetch(&blob->references, 1, __ATOMIC_ACQ_REL) & count_mask;
+    verify(left != count_mask);
     return left == 0;
 }
 

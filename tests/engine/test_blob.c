@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Blobs of any size, with a type of their own, a shared one, or none: cut, shared, and freed one
- * after the other. */
+/* Blobs of any size, with a type of their own, a shared one, a usual one, or none: cut, shared, and
+ * freed one after the other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +11,9 @@
 
 #include "engine/blob.h"
 
-enum { SIZES = 70, KINDS = 3 };
+enum { SIZES = 70, KINDS = 4 };
 
-static const char *const texts[KINDS] = {"", "text/x", "text/of-many"};
+static const char *const texts[KINDS] = {"", "text/x", "text/of-many", "application/json"};
 
 static struct jobd_blob *new_blob(size_t size, unsigned kind, struct jobd_type *shared)
 {
