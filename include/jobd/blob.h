@@ -18,19 +18,16 @@ extern "C" {
 #pragma GCC diagnostic ignored "-Wpedantic" /* C++ has no arrays like `bytes` */
 /* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
 struct jobd_blob {
-    size_t size;
     const char *type; /* "" when not known */
-    struct {          /* private */
-        struct jobd_blob *next;
-        uint32_t references;
-        uint32_t shares_type;
-    } link;
+    uint32_t size;
+    uint32_t references; /* private */
     unsigned char bytes[] __attribute__((aligned(16)));
 };
 #pragma GCC diagnostic pop
 
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
- * may be NULL). NULL when memory is short. The caller holds the one reference. */
+ * may be NULL). NULL when memory is short, or 4 GiB do not hold them. The caller holds the one
+ * reference. */
 JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
 /* A media type that many blobs have, each a reference to the one copy. NULL when memory is short;
  * the caller holds a reference, too. `text` is borrowed. */

@@ -271,7 +271,7 @@ size_t put_jobs_bytes(const struct jobd_blob *body, uint64_t count)
     size_t each = sizeof *jobs->puts + sizeof *jobs->terms + sizeof *jobs->ids +
                   sizeof *jobs->lines + sizeof *jobs->order;
     /* Their texts, and their payloads. */
-    return sizeof *jobs + (size_t)count * (each + 1) + 2 * body->size + 1 +
+    return sizeof *jobs + (size_t)count * (each + 1) + 2 * (size_t)body->size + 1 +
            sizeof(struct put_words);
 }
 

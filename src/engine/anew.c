@@ -20,7 +20,7 @@ static void keep_run(struct share *share, const struct own_run *run)
 static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
-    const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
+    const struct touch *touch = &share->touches[job_number(&op->jobd->jobs, job)];
     const struct own_run run = {job->id, job->attempt, job->started_us, job->holder,
                                 job->requeue_on_stop};
     if (job_runs_here(job) && !(touch->is_in && touch->started))
@@ -81,12 +81,12 @@ void share_forget(struct jobd *jobd)
         verify(!jobd->share->in_turn);
         struct job *job;
         int left = OP_STEPS;
-        while (left-- > 0 && (job = RB_MIN(job_tree, &jobd->jobs.tree)) != NULL)
+        while (left-- > 0 && (job = jobs_above(&jobd->jobs, 0)) != NULL)
             forget_job_locked(&op, job);
         while (left-- > 0 &&
                (more = adopt_forget_batch_locked(&op) || adopt_forget_schedule_locked(&op)))
             ;
-        more |= !RB_EMPTY(&jobd->jobs.tree);
+        more |= jobs_above(&jobd->jobs, 0) != NULL;
         op_end(&op);
     }
     op_begin(&op, jobd, NULL, 0);

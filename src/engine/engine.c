@@ -36,7 +36,7 @@ struct size {
 /* So many have room in the memory, where their records count too. */
 static uint32_t retainable_max(const struct jobd_config *config)
 {
-    uint64_t fit = config->memory_bytes / (sizeof(struct job) + sizeof(struct job_extra));
+    uint64_t fit = config->memory_bytes / (RECORD_WEIGHT + sizeof(struct job_extra));
     return fit < RETAINABLE_MAX ? (uint32_t)fit : RETAINABLE_MAX;
 }
 

@@ -17,7 +17,7 @@ static size_t delivery_weight(const struct job_extra *extra)
 size_t extra_weight(const struct job_extra *extra)
 {
     /* Its record too, when it may outlive the others'. */
-    size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
+    size_t record = extra->unique_until_us != 0 ? RECORD_WEIGHT : 0;
     size_t said = extra->said != NULL ? sizeof *extra->said : 0;
     const struct job_extra *promise = extra_promise(extra);
     return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +

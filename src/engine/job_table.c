@@ -36,7 +36,6 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
     TAILQ_INIT(&jobs->forgotten);
     TAILQ_INIT(&jobs->forgotten_gathered);
     TAILQ_INIT(&jobs->spare);
-    RB_INIT(&jobs->tree);
     RB_INIT(&jobs->keys);
     for (unsigned i = 0; i < AGES; i++)
         TAILQ_INIT(&jobs->by_age[i]);
@@ -50,13 +49,14 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
     jobs->expired = jobd_blob_text("expired");
     if (jobs->records == NULL || jobs->remembered == NULL || jobs->expired == NULL)
         return -ENOMEM;
-    return heap_init(&jobs->dues, records_max);
+    int error = index_init(&jobs->by_id, jobs->records, records_max);
+    return error == 0 ? heap_init(&jobs->dues, records_max) : error;
 }
 
 void jobs_release(struct jobs *jobs)
 {
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobs->tree) {
+    JOBS_FOREACH (job, jobs) {
         jobd_blob_unref(job->payload);
         if (job->extra != NULL) {
             jobd_blob_unref(job->extra->output);
@@ -65,6 +65,7 @@ void jobs_release(struct jobs *jobs)
         }
         extra_free(job->extra);
     }
+    index_release(&jobs->by_id);
     heap_release(&jobs->dues);
     batches_release(&jobs->batches);
     jobd_blob_unref(jobs->expired);
@@ -72,6 +73,12 @@ void jobs_release(struct jobs *jobs)
     free(jobs->remembered);
     jobs->records = NULL;
     jobs->remembered = NULL;
+}
+
+struct job *jobs_seen(struct jobs *jobs, uint64_t id)
+{
+    struct job *job = jobs_find(jobs, id);
+    return job != NULL && job->state != STATE_NEW ? job : NULL;
 }
 
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
@@ -100,7 +107,7 @@ static size_t weight_of(const struct jobd_blob *payload, const struct job_extra 
 /* Of a pinned one its record, too: it may outlive the others'. */
 size_t jobs_weight(const struct job *job)
 {
-    return weight_of(job->payload, job->extra) + (job->pins != 0 ? sizeof *job : 0);
+    return weight_of(job->payload, job->extra) + (job->pins != 0 ? RECORD_WEIGHT : 0);
 }
 
 size_t content_weight(const struct job_content *content)
@@ -147,7 +154,7 @@ static void take_out(struct jobs *jobs, struct job *job)
         batches_left(&jobs->batches, job);
         jobs_settle_batches(jobs);
     }
-    jobs_leave_tree(jobs, job);
+    index_remove(&jobs->by_id, job);
     jobs->memory -= jobs_weight(job);
     jobs->retainable -= job->pins != 0;
     if (job->extra == NULL)
@@ -274,7 +281,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         jobs->deliveries += extra_promise(extra) != NULL;
     }
     TAILQ_INIT(&job->awaiting);
-    jobs_enter_tree(jobs, job);
+    index_add(&jobs->by_id, job);
     jobs_count(jobs, (int64_t)jobs_weight(job));
     return job;
 }
@@ -319,7 +326,7 @@ void jobs_count(struct jobs *jobs, int64_t bytes)
 void jobs_settle_batches(struct jobs *jobs)
 {
     struct batches *batches = &jobs->batches;
-    size_t bytes = batches->freed_bytes + batches->freed_pins * sizeof(struct job);
+    size_t bytes = batches->freed_bytes + batches->freed_pins * (size_t)RECORD_WEIGHT;
     jobs_count(jobs, -(int64_t)bytes);
     jobs->deliveries -= batches->freed_promises;
     jobs->retainable -= batches->freed_pins;
@@ -401,7 +408,7 @@ void jobs_remember_all(struct jobs *jobs, struct job *job, bool retained)
 void jobs_pins_changed(struct jobs *jobs, struct job *job)
 {
     if (!job->retained)
-        jobs->memory_living += job->pins != 0 ? -sizeof *job : sizeof *job;
+        jobs->memory_living += job->pins != 0 ? -(size_t)RECORD_WEIGHT : RECORD_WEIGHT;
     jobs_unwatch(jobs, job);
     watch_end(jobs, job);
 }

@@ -10,6 +10,7 @@
 
 #include "base/heap.h"
 #include "engine/batches.h"
+#include "engine/job_index.h"
 #include "engine/op.h"
 #include "jobd/queue.h"
 
@@ -102,7 +103,6 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *
  * `attempt` counts the attempts that have begun, the running one included. */
 struct job {
-    RB_ENTRY(job) by_id;
     TAILQ_ENTRY(job) link; /* of the list its state says; or of its change */
     uint64_t id;
     int64_t created_us;
@@ -154,6 +154,10 @@ struct job {
 
 enum { STATE_NEW = JOBD_STATES };
 
+/* Bytes that a record takes, with its place in the index. They count for those only that are more
+ * than the queues hold, workers run and `keep` remembers. */
+enum { RECORD_WEIGHT = sizeof(struct job) + INDEX_BYTES };
+
 /* How a job waits that has this extra. NULL: as it is written down; that it is BLOCKED follows from
  * its texts. */
 static inline enum jobd_state waits_as(const struct job_extra *extra, bool delayed)
@@ -181,9 +185,6 @@ static inline bool job_runs_here(const struct job *job)
     return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
 }
 
-RB_HEAD(job_tree, job);
-RB_PROTOTYPE(job_tree, job, by_id, job_compare)
-
 /* The ended jobs of a queue that are remembered: done, failed and cancelled ones apart, each up to
  * `keep`, the oldest end first. A flood of one kind, or of another queue, pushes no dead letter
  * out. */
@@ -207,8 +208,7 @@ struct jobs {
     uint32_t records_max, records_used; /* used: so many were handed out at least once */
     struct job_list spare;
     uint32_t spare_len;
-    struct job_tree tree;
-    struct job *newest;                  /* the last one in it, NULL: it is empty */
+    struct job_index by_id;
     struct key_tree keys;                /* of all that are remembered */
     uint32_t deliveries;                 /* that are promised: each has a record kept for it */
     uint32_t retainable, retainable_max; /* jobs that have unique_until_us; and that have pins */
@@ -234,16 +234,33 @@ struct jobs {
 __attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
                                                   uint32_t queues_len, size_t memory_max);
 void jobs_release(struct jobs *jobs);
-struct job *jobs_find(struct jobs *jobs, uint64_t id);
+/* The job with this id, or NULL; those with the lowest id above it, and the highest below it. */
+static inline struct job *jobs_find(struct jobs *jobs, uint64_t id)
+{
+    return index_find(&jobs->by_id, id);
+}
+static inline struct job *jobs_above(struct jobs *jobs, uint64_t id)
+{
+    return index_above(&jobs->by_id, id);
+}
+static inline struct job *jobs_below(struct jobs *jobs, uint64_t id)
+{
+    return index_below(&jobs->by_id, id);
+}
+/* All in the order of their ids, while none comes or goes. */
+#define JOBS_FOREACH(job, jobs)                                                                    \
+    for ((job) = jobs_above(jobs, 0); (job) != NULL; (job) = jobs_above(jobs, (job)->id))
+/* Its record's number, from 1 on, so that 0 stands for none; and the record with this number. */
+static inline uint32_t job_number(const struct jobs *jobs, const struct job *job)
+{
+    return (uint32_t)(job - jobs->records) + 1;
+}
+static inline struct job *job_numbered(const struct jobs *jobs, uint32_t number)
+{
+    return &jobs->records[number - 1];
+}
 /* The same for those who ask from outside: a job that is not written yet is not there. */
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
-/* The job with the lowest id above `id`, or NULL. */
-struct job *jobs_above(struct jobs *jobs, uint64_t id);
-/* The one with the highest below it, or NULL. */
-struct job *jobs_below(struct jobs *jobs, uint64_t id);
-/* A job that no other has the id of is found by it from here on; and is not any more. */
-void jobs_enter_tree(struct jobs *jobs, struct job *job);
-void jobs_leave_tree(struct jobs *jobs, struct job *job);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);

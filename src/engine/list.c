@@ -48,12 +48,6 @@ static struct job *job_after(struct jobs *jobs, const struct jobd_filter *filter
     return within(filter, jobs_below(jobs, filter->batch > 0 && after > end ? end : after));
 }
 
-static struct job *job_behind(const struct jobd_filter *filter, struct job *job)
-{
-    return within(filter,
-                  filter->newest ? RB_PREV(job_tree, NULL, job) : RB_NEXT(job_tree, NULL, job));
-}
-
 static bool list_some_locked(struct jobd *jobd, struct listing *listing) REQUIRES(jobd->lock)
 {
     unsigned until = listing->looks + LOOKS_AT_A_TIME;
@@ -61,7 +55,7 @@ static bool list_some_locked(struct jobd *jobd, struct listing *listing) REQUIRE
     struct job *job = job_after(&jobd->jobs, listing->filter, listing->after);
     while (job != NULL && listing->looks < until && (fits = list_job(listing, job))) {
         listing->looks++;
-        job = job_behind(listing->filter, job);
+        job = job_after(&jobd->jobs, listing->filter, job->id);
     }
     listing->more = job != NULL;
     return listing->more && fits && listing->looks < LOOKS_MAX;

@@ -63,7 +63,7 @@ static void free_garbage(struct op *op)
 {
     while (op->garbage != NULL) {
         struct jobd_blob *blob = op->garbage;
-        op->garbage = blob->link.next;
+        op->garbage = *blob_next(blob);
         blob_free(blob);
     }
 }
@@ -117,7 +117,7 @@ void op_end(struct op *op)
 void op_discard(struct op *op, struct jobd_blob *blob)
 {
     if (blob != NULL && blob_unref_last(blob)) {
-        blob->link.next = op->garbage;
+        *blob_next(blob) = op->garbage;
         op->garbage = blob;
     }
 }

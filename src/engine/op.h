@@ -50,7 +50,7 @@ struct op {
     bool tell_event;           /* a state has changed, for who follows */
     bool tell_schedules;       /* some have changed */
     struct waiting_list woken; /* who waits no longer */
-    struct jobd_blob *garbage; /* linked by link.next */
+    struct jobd_blob *garbage; /* linked by blob_next() */
     struct op_stop stops[OP_STOPS];
     unsigned stops_len;
 };

@@ -24,7 +24,7 @@ enum pin {
 };
 
 /* Bytes that the first pin takes of the memory. */
-enum { PIN_WEIGHT = sizeof(struct job) };
+enum { PIN_WEIGHT = RECORD_WEIGHT };
 
 /* May so many more be pinned? Whether the memory has room, jobs_make_room() says. */
 bool pins_have_room(const struct jobs *jobs, uint32_t more);

@@ -97,7 +97,7 @@ static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
                   parents_weight_of(put->terms->texts[JOBD_AFTER]) +
                   weight_of_promise(put->terms->texts[JOBD_CALLBACK]);
     if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
-        weight += sizeof(struct job);
+        weight += RECORD_WEIGHT;
     return needs_extras(jobd, put) ? weight : 0;
 }
 

@@ -16,14 +16,13 @@ struct filter_step {
     struct change forgets, cancels, retries;
     struct dispatch_set queues;
     bool full; /* no job more in this step */
-    bool ends; /* some have ended already: perhaps others are forgotten */
 };
 
 static void init(struct filter_step *step, struct op *op, struct sweep *sweep)
 {
     step->sweep = sweep;
     step->queues.len = 0;
-    step->full = step->ends = false;
+    step->full = false;
     change_init(&step->forgets, op, &forget_kind, NULL);
     change_init(&step->cancels, op, &cancel_kind, NULL);
     change_init(&step->retries, op, &retry_kind, NULL);
@@ -57,7 +56,6 @@ static bool stop_one_locked(struct op *op, struct filter_step *step, struct job 
     step->full = op->stops_len == OP_STOPS || !change_has_room_locked(op, NULL);
     if (step->full)
         return false;
-    step->ends = true;
     return stop_locked(op, job) == JOBD_STOPPING;
 }
 
@@ -94,13 +92,10 @@ static bool is_meant(const struct sweep *sweep, const struct job *job)
 
 /* ---- the next ones */
 
-static struct job *next_locked(struct op *op, struct filter_step *step, struct job *job)
-    REQUIRES(op->jobd->lock)
+static struct job *next_locked(struct op *op, const struct sweep *sweep) REQUIRES(op->jobd->lock)
 {
-    struct job *next =
-        step->ends ? jobs_above(&op->jobd->jobs, step->sweep->after) : RB_NEXT(job_tree, NULL, job);
-    step->ends = false;
-    return next != NULL && next->id < step->sweep->below ? next : NULL;
+    struct job *next = jobs_above(&op->jobd->jobs, sweep->after);
+    return next != NULL && next->id < sweep->below ? next : NULL;
 }
 
 /* Another queue may have come into its place. */
@@ -116,9 +111,7 @@ static bool look_locked(struct op *op, struct filter_step *step) REQUIRES(op->jo
     struct sweep *sweep = step->sweep;
     if (!queue_is_there_locked(op, sweep->filter))
         return false;
-    struct job *job = jobs_above(&op->jobd->jobs, sweep->after);
-    if (job != NULL && job->id >= sweep->below)
-        job = NULL;
+    struct job *job = next_locked(op, sweep);
     for (unsigned looks = 0; job != NULL && looks < OP_STEPS; looks++) {
         bool meant = is_meant(sweep, job);
         uint64_t id = job->id;
@@ -131,7 +124,7 @@ static bool look_locked(struct op *op, struct filter_step *step) REQUIRES(op->jo
         sweep->tally.changed += changed;
         if (changed)
             dispatch_note(&step->queues, queue);
-        job = next_locked(op, step, job);
+        job = next_locked(op, sweep);
     }
     return job != NULL;
 }

@@ -102,7 +102,7 @@ struct jobd_blob *exec_output_take(struct exec_output *output)
         move_to(output, exact);
     struct jobd_blob *taken = output->output;
     if (taken != NULL) {
-        taken->size = output->used; /* whoever follows does not look at it */
+        taken->size = (uint32_t)output->used; /* whoever follows does not look at it */
         if (utf8_valid(taken->bytes, taken->size))
             taken->type = TYPE_TEXT;
     }

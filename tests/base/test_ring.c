@@ -17,7 +17,8 @@
 enum { CAPACITY_MAX = 101, STEPS = 4000 };
 
 struct entry {
-    uint64_t id, position;
+    uint32_t id;
+    uint64_t position;
 };
 
 /* The same ids, oldest first, without holes. */
@@ -25,16 +26,16 @@ struct model {
     struct ring ring;
     struct entry entries[CAPACITY_MAX];
     uint32_t length;
-    uint64_t next_id;
+    uint32_t next_id;
     unsigned moves; /* ids that closing the holes has moved */
 };
 
-static uint64_t id_at(const struct ring *ring, uint64_t position)
+static uint32_t id_at(const struct ring *ring, uint64_t position)
 {
-    return ring->ids[position % (2 * (uint64_t)ring->capacity)];
+    return ring->numbers[position % (2 * (uint64_t)ring->capacity)];
 }
 
-static void note_move(void *context, uint64_t id, uint64_t position)
+static void note_move(void *context, uint32_t id, uint64_t position)
 {
     struct model *model = context;
     for (uint32_t i = 0; i < model->length; i++)
@@ -46,7 +47,7 @@ static void note_move(void *context, uint64_t id, uint64_t position)
             model->moves++;
             return;
         }
-    fail_msg("moved id %llu, which is not in the ring", (unsigned long long)id);
+    fail_msg("moved %u, which is not in the ring", id);
 }
 
 static void open_model(struct model *model, uint32_t capacity)
@@ -64,7 +65,7 @@ static void compare(const struct model *model)
     assert_int_equal(ring->length, model->length);
     assert_true(ring->head <= ring->tail && ring->tail - ring->head <= slots);
     for (uint64_t position = ring->head; position != ring->tail; position++) {
-        uint64_t id = id_at(ring, position);
+        uint32_t id = id_at(ring, position);
         if (id == 0)
             continue;
         assert_true(seen < model->length);
@@ -74,13 +75,13 @@ static void compare(const struct model *model)
     }
     assert_int_equal(seen, model->length);
     for (uint64_t i = 0; i < slots; i++)
-        filled += ring->ids[i] != 0;
+        filled += ring->numbers[i] != 0;
     assert_int_equal(filled, model->length);
 }
 
 static uint64_t push(struct model *model)
 {
-    uint64_t id = model->next_id++;
+    uint32_t id = model->next_id++;
     uint64_t position = ring_push(&model->ring, id, note_move, model);
     model->entries[model->length++] = (struct entry){id, position};
     compare(model);
@@ -103,7 +104,7 @@ static void take_out(struct model *model, uint32_t index)
 
 static void pop(struct model *model)
 {
-    uint64_t expected = model->length > 0 ? model->entries[0].id : 0;
+    uint32_t expected = model->length > 0 ? model->entries[0].id : 0;
     assert_int_equal(ring_peek(&model->ring), expected);
     if (expected == 0)
         assert_int_equal(model->ring.head, model->ring.tail); /* no holes are left either */
@@ -259,13 +260,13 @@ struct shared {
     struct mutex lock;
     struct condition room, filled;
     struct ring ring;
-    uint64_t popped[ALL]; /* in the order of popping */
+    uint32_t popped[ALL]; /* in the order of popping */
     unsigned popped_len;
 };
 
 static struct shared shared;
 
-static void moved_without_holes(void *context, uint64_t id, uint64_t position)
+static void moved_without_holes(void *context, uint32_t id, uint64_t position)
 {
     (void)context;
     (void)id;
@@ -281,7 +282,7 @@ static void *push_many(void *argument)
         mutex_lock(&shared.lock);
         while (shared.ring.length == shared.ring.capacity)
             condition_wait(&shared.room, &shared.lock);
-        ring_push(&shared.ring, 1 + (uint64_t)pusher * EACH + i, moved_without_holes, NULL);
+        ring_push(&shared.ring, 1 + pusher * EACH + i, moved_without_holes, NULL);
         condition_signal(&shared.filled);
         mutex_unlock(&shared.lock);
     }
@@ -293,7 +294,7 @@ static void *pop_many(void *argument)
     (void)argument;
     mutex_lock(&shared.lock);
     while (shared.popped_len < ALL) {
-        uint64_t id = ring_pop(&shared.ring);
+        uint32_t id = ring_pop(&shared.ring);
         if (id == 0) {
             condition_wait(&shared.filled, &shared.lock);
             continue;
@@ -327,7 +328,7 @@ static void each_id_once_in_its_pushers_order(void **state)
     for (unsigned i = 0; i < POPPERS; i++)
         assert_int_equal(pthread_join(poppers[i], NULL), 0);
     for (unsigned i = 0; i < ALL; i++) {
-        uint64_t index = shared.popped[i] - 1;
+        uint32_t index = shared.popped[i] - 1;
         assert_true(index < ALL);
         assert_int_equal(index % EACH, next[index / EACH]++); /* so none twice and none lost */
     }

@@ -102,8 +102,8 @@ static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUI
 
 static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
 {
-    const struct job *a = RB_MIN(job_tree, &one->jobs.tree);
-    const struct job *b = RB_MIN(job_tree, &other->jobs.tree);
+    const struct job *a = jobs_above(&one->jobs, 0);
+    const struct job *b = jobs_above(&other->jobs, 0);
     while (a != NULL && b != NULL) {
         struct job_record first, second;
         const struct job_content mine = job_content(a), theirs = job_content(b);
@@ -124,24 +124,26 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
 }
 
 /* The next id of a lane from there on; 0: none. */
-static uint64_t next_in(const struct ring *ring, uint64_t *at)
+static uint64_t next_in(const struct jobs *jobs, const struct ring *ring, uint64_t *at)
 {
     for (; *at != ring->tail; ++*at) {
-        uint64_t id = ring->ids[*at % (2 * (uint64_t)ring->capacity)];
-        if (id != 0) {
+        uint32_t number = ring->numbers[*at % (2 * (uint64_t)ring->capacity)];
+        if (number != 0) {
             ++*at;
-            return id;
+            return job_numbered(jobs, number)->id;
         }
     }
     return 0;
 }
 
-static void compare_lanes(const struct ring *one, const struct ring *other)
+static void compare_lanes(struct jobd *one, struct jobd *other, uint32_t queue, unsigned lane)
+    REQUIRES(one->lock, other->lock)
 {
-    uint64_t a = one->head, b = other->head, id;
+    const struct ring *a = &one->queues[queue].lanes[lane], *b = &other->queues[queue].lanes[lane];
+    uint64_t at = a->head, other_at = b->head, id;
     do {
-        id = next_in(one, &a);
-        verify(id == next_in(other, &b));
+        id = next_in(&one->jobs, a, &at);
+        verify(id == next_in(&other->jobs, b, &other_at));
     } while (id != 0);
 }
 
@@ -189,7 +191,7 @@ static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
 {
     const struct queue *a = &one->queues[i], *b = &other->queues[i];
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
-        compare_lanes(&a->lanes[lane], &b->lanes[lane]);
+        compare_lanes(one, other, i, lane);
     verify(a->limits.running == 0 || a->in_state[JOBD_RUNNING] <= a->limits.running);
     compare_groups(a, b);
     verify(a->paused == b->paused && a->leased == b->leased);

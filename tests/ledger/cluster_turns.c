@@ -70,7 +70,7 @@ static void look_at_news(struct member *member, struct happened *happened)
 static void look_at_lanes(struct jobd *jobd, struct happened *happened) REQUIRES(jobd->lock)
 {
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree)
+    JOBS_FOREACH (job, &jobd->jobs)
         if (job->queue == TURNS_QUEUE && job->state == JOBD_QUEUED)
             happened->stands[group_of(job)][job->priority] = true;
 }

@@ -18,8 +18,7 @@ static void check_one(struct jobd *jobd, const struct batch *batch) REQUIRES(job
 {
     uint32_t there = 0, entering = 0, in_state[JOBD_STATES] = {0}, all = 0;
     for (struct job *job = jobs_above(&jobd->jobs, batch->id - 1);
-         job != NULL && job->id - batch->id < batch->len;
-         job = RB_NEXT(job_tree, &jobd->jobs.tree, job)) {
+         job != NULL && job->id - batch->id < batch->len; job = jobs_above(&jobd->jobs, job->id)) {
         verify(job->batched);
         there++;
         entering += job->state == STATE_NEW;
@@ -73,7 +72,7 @@ uint32_t check_batches(struct jobd *jobd)
     verify(len + spare_in(&batches->spare) + spare_in(&batches->forgotten) +
                spare_in(&batches->forgotten_gathered) ==
            batches->used);
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree)
+    JOBS_FOREACH (job, &jobd->jobs)
         verify(job->batched == (batches_of(batches, job->id) != NULL));
     return waiters;
 }

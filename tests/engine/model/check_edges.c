@@ -57,7 +57,7 @@ static size_t check_jobs(struct jobd *jobd) REQUIRES(jobd->lock)
 {
     struct job *job;
     size_t edges = 0;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         struct parents *parents = job->extra != NULL ? job->extra->parents : NULL;
         verify(job->state == STATE_NEW || (job->state == JOBD_BLOCKED) == (parents != NULL));
         if (parents != NULL)
@@ -109,7 +109,7 @@ size_t check_edges(struct jobd *jobd)
         due += parent->due;
         bytes += sizeof *parent;
     }
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree)
+    JOBS_FOREACH (job, &jobd->jobs)
         pinned += (job->pins & PIN_CHILDREN) != 0;
     verify(pinned == parent_jobs);
     struct batch *batch;

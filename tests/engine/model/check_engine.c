@@ -189,11 +189,12 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
     uint32_t live = 0;
     verify(ring->tail - ring->head <= 2 * (uint64_t)ring->capacity);
     for (uint64_t at = ring->head; at != ring->tail; at++) {
-        uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
-        if (id == 0)
+        uint32_t number = ring->numbers[at % (2 * (uint64_t)ring->capacity)];
+        if (number == 0)
             continue;
-        const struct job *job = jobs_find(&jobd->jobs, id);
-        verify(job != NULL && job->state == JOBD_QUEUED && job->position == at);
+        const struct job *job = job_numbered(&jobd->jobs, number);
+        verify(jobs_find(&jobd->jobs, job->id) == job && job->state == JOBD_QUEUED &&
+               job->position == at);
         verify(job->priority == lane && &jobd->queues[job->queue] == queue);
         live++;
     }
@@ -343,7 +344,7 @@ static uint32_t holders_of(struct jobd *jobd, int64_t source) REQUIRES(jobd->loc
 {
     uint32_t holders = 0;
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         const struct job_extra *extra = job->extra;
         holders += extra != NULL && extra->delivers && extra->holds && extra->source == source;
     }
@@ -375,7 +376,7 @@ static void check_deliveries(struct jobd *jobd, struct census *census) REQUIRES(
     struct batch *batch;
     if (jobd->deliveries == JOBD_NO_QUEUE)
         return;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         if (job->extra != NULL)
             check_delivery(jobd, job);
         promised += extra_promise(job->extra) != NULL;
@@ -406,8 +407,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
              retained = 0, bounded = 0;
     struct job *job;
-    verify(jobs->newest == RB_MAX(job_tree, &jobs->tree));
-    RB_FOREACH (job, job_tree, &jobs->tree) {
+    JOBS_FOREACH (job, jobs) {
         bool is_final = job_has_ended(job);
         bool retrying = is_final && job->commit_pending;
         if (job->state == STATE_NEW)
@@ -470,6 +470,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);
+    verify(index_check(&jobs->by_id) == census->entering + living + final);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_BLOCKED] + census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);

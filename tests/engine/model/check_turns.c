@@ -15,7 +15,7 @@ static struct found count_jobs(struct jobd *jobd, const struct group *group) REQ
 {
     struct found found = {0};
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+    JOBS_FOREACH (job, &jobd->jobs) {
         if (job->extra == NULL || job->extra->group != group)
             continue;
         verify(!job_has_ended(job) || job->commit_pending);
