@@ -20,7 +20,7 @@ static void keep_run(struct share *share, const struct own_run *run)
 static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
-    const struct touch *touch = &share->touches[job_number(&op->jobd->jobs, job)];
+    const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
     const struct own_run run = {job->id, job->attempt, job->started_us, job->holder,
                                 job->requeue_on_stop};
     if (job_runs_here(job) && !(touch->is_in && touch->started))

@@ -250,15 +250,6 @@ static inline struct job *jobs_below(struct jobs *jobs, uint64_t id)
 /* All in the order of their ids, while none comes or goes. */
 #define JOBS_FOREACH(job, jobs)                                                                    \
     for ((job) = jobs_above(jobs, 0); (job) != NULL; (job) = jobs_above(jobs, (job)->id))
-/* Its record's number, from 1 on, so that 0 stands for none; and the record with this number. */
-static inline uint32_t job_number(const struct jobs *jobs, const struct job *job)
-{
-    return (uint32_t)(job - jobs->records) + 1;
-}
-static inline struct job *job_numbered(const struct jobs *jobs, uint32_t number)
-{
-    return &jobs->records[number - 1];
-}
 /* The same for those who ask from outside: a job that is not written yet is not there. */
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest

@@ -14,11 +14,11 @@ static bool have_turns(const struct queue *queue)
 
 static struct job *first_of_ring_locked(struct jobd *jobd, struct ring *ring) REQUIRES(jobd->lock)
 {
-    uint32_t number = ring_peek(ring);
-    if (number == 0)
+    uint64_t id = ring_peek(ring);
+    if (id == 0)
         return NULL;
-    struct job *job = job_numbered(&jobd->jobs, number);
-    verify(job->state == JOBD_QUEUED);
+    struct job *job = jobs_find(&jobd->jobs, id);
+    verify(job != NULL && job->state == JOBD_QUEUED);
     return job;
 }
 
@@ -33,21 +33,20 @@ bool lanes_have_ready(const struct queue *queue)
     return queue_ready(queue) > (have_turns(queue) ? queue->fair->held_jobs : 0);
 }
 
-static void on_ring_moved(void *context, uint32_t number, uint64_t position)
+static void on_ring_moved(void *context, uint64_t id, uint64_t position)
 {
-    struct job *job = job_numbered(context, number);
-    verify(job->state == JOBD_QUEUED);
+    struct job *job = jobs_find(context, id);
+    verify(job != NULL && job->state == JOBD_QUEUED);
     job->position = position;
 }
 
 void lane_enter_locked(struct op *op, struct queue *queue, struct job *job)
 {
-    struct jobs *jobs = &op->jobd->jobs;
-    struct ring *ring = &queue->lanes[job->priority];
     if (fair_has(queue, job->id))
         fair_enter_locked(op, queue, job);
     else
-        job->position = ring_push(ring, job_number(jobs, job), on_ring_moved, jobs);
+        job->position =
+            ring_push(&queue->lanes[job->priority], job->id, on_ring_moved, &op->jobd->jobs);
 }
 
 void lane_leave_locked(struct op *op, struct queue *queue, struct job *job)
@@ -63,7 +62,7 @@ void lane_take_locked(struct op *op, struct queue *queue, struct job *job)
     if (have_turns(queue))
         fair_take_locked(op, queue, job);
     else
-        verify(ring_pop(&queue->lanes[job->priority]) == job_number(&op->jobd->jobs, job));
+        verify(ring_pop(&queue->lanes[job->priority]) == job->id);
 }
 
 static void each_in(const struct group_list *list, unsigned lane, lane_job *each, void *context)
@@ -72,17 +71,16 @@ static void each_in(const struct group_list *list, unsigned lane, lane_job *each
     const struct job *job;
     TAILQ_FOREACH (group, list, link[lane])
         TAILQ_FOREACH (job, &group->jobs[lane], link)
-            each(context, job);
+            each(context, job->id);
 }
 
-void lane_each(const struct jobs *jobs, const struct queue *queue, unsigned lane, lane_job *each,
-               void *context)
+void lane_each(const struct queue *queue, unsigned lane, lane_job *each, void *context)
 {
     const struct ring *ring = &queue->lanes[lane];
     for (uint64_t at = ring->head; at != ring->tail; at++) {
-        uint32_t number = ring->numbers[at % (2 * (uint64_t)ring->capacity)];
-        if (number != 0)
-            each(context, job_numbered(jobs, number));
+        uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
+        if (id != 0)
+            each(context, id);
     }
     if (queue->fair == NULL)
         return;

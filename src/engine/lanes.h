@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The queued jobs of a queue, a lane for each priority: a ring of their numbers, or, where groups
- * take turns, the lists of these groups (fair.h). Under the engine's lock. */
+/* The queued jobs of a queue, a lane for each priority: a ring of their ids, or, where groups take
+ * turns, the lists of these groups (fair.h). Under the engine's lock. */
 #pragma once
 
 #include "engine/engine.h"
@@ -19,9 +19,8 @@ void lane_leave_locked(struct op *op, struct queue *queue, struct job *job)
 /* The first of its lane begins. */
 void lane_take_locked(struct op *op, struct queue *queue, struct job *job) REQUIRES(op->jobd->lock);
 /* All that stand in the lane. Who puts them in another queue's, in this order, gets the same. */
-typedef void lane_job(void *context, const struct job *job);
-void lane_each(const struct jobs *jobs, const struct queue *queue, unsigned lane, lane_job *each,
-               void *context);
+typedef void lane_job(void *context, uint64_t id);
+void lane_each(const struct queue *queue, unsigned lane, lane_job *each, void *context);
 /* The longest wait among the first of each lane, as in jobd_stats. */
 int64_t lanes_oldest_us_locked(struct jobd *jobd, const struct queue *queue, int64_t now_us)
     REQUIRES(jobd->lock);

@@ -14,16 +14,16 @@ struct ids {
     size_t len;
 };
 
-static void add_job(void *context, const struct job *job)
+static void add_id(void *context, uint64_t id)
 {
     struct ids *ids = context;
-    ids->all[ids->len++] = job->id;
+    ids->all[ids->len++] = id;
 }
 
-static void add_lanes(struct ids *ids, const struct jobs *jobs, const struct queue *queue)
+static void add_lanes(struct ids *ids, const struct queue *queue)
 {
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
-        lane_each(jobs, queue, lane, add_job, ids);
+        lane_each(queue, lane, add_id, ids);
 }
 
 /* Those that wait for their time are marked: it may come before their news are made, and they then
@@ -101,7 +101,7 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
     for (uint32_t i = 0; good && i < jobd->schedules.used; i++)
         ids.all[ids.len++] = i | OF_SCHEDULE;
     for (uint32_t i = 0; good && i < jobd->queues_len; i++) {
-        add_lanes(&ids, &jobd->jobs, &jobd->queues[i]);
+        add_lanes(&ids, &jobd->queues[i]);
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
         add_list(&ids, &jobd->queues[i].blocked, 0);
         add_list(&ids, &jobd->queues[i].running, 0);

@@ -57,7 +57,7 @@ static bool give_forgotten_locked(struct op *op, const struct giving *giving)
     struct news news = empty_news(NEWS_GONE);
     if (job == NULL)
         return false;
-    struct touch *touch = &op->jobd->share->touches[job_number(jobs, job)];
+    struct touch *touch = &op->jobd->share->touches[job - jobs->records + 1];
     if (touch->is_in) {
         give_job_locked(op, giving, job, touch);
         untouch_locked(op, touch);
@@ -76,7 +76,7 @@ static bool give_touched_locked(struct op *op, const struct giving *giving) REQU
     if (op->jobd->share->touched_len == 0)
         return false;
     uint32_t number = all[0].behind;
-    give_job_locked(op, giving, job_numbered(&op->jobd->jobs, number), &all[number]);
+    give_job_locked(op, giving, &op->jobd->jobs.records[number - 1], &all[number]);
     untouch_locked(op, &all[number]);
     return true;
 }

@@ -134,7 +134,7 @@ void share_touch_lease_locked(struct op *op, const struct lease *lease)
 void share_note_start_locked(struct op *op, const struct job *job)
 {
     struct share *share = op->jobd->share;
-    share->touches[job_number(&op->jobd->jobs, job)].started = !job->leased;
+    share->touches[job - op->jobd->jobs.records + 1].started = !job->leased;
 }
 
 void share_note_end_locked(struct op *op, const struct job *job)

@@ -17,8 +17,7 @@
 enum { CAPACITY_MAX = 101, STEPS = 4000 };
 
 struct entry {
-    uint32_t id;
-    uint64_t position;
+    uint64_t id, position;
 };
 
 /* The same ids, oldest first, without holes. */
@@ -26,16 +25,16 @@ struct model {
     struct ring ring;
     struct entry entries[CAPACITY_MAX];
     uint32_t length;
-    uint32_t next_id;
+    uint64_t next_id;
     unsigned moves; /* ids that closing the holes has moved */
 };
 
-static uint32_t id_at(const struct ring *ring, uint64_t position)
+static uint64_t id_at(const struct ring *ring, uint64_t position)
 {
-    return ring->numbers[position % (2 * (uint64_t)ring->capacity)];
+    return ring->ids[position % (2 * (uint64_t)ring->capacity)];
 }
 
-static void note_move(void *context, uint32_t id, uint64_t position)
+static void note_move(void *context, uint64_t id, uint64_t position)
 {
     struct model *model = context;
     for (uint32_t i = 0; i < model->length; i++)
@@ -47,7 +46,7 @@ static void note_move(void *context, uint32_t id, uint64_t position)
             model->moves++;
             return;
         }
-    fail_msg("moved %u, which is not in the ring", id);
+    fail_msg("moved id %llu, which is not in the ring", (unsigned long long)id);
 }
 
 static void open_model(struct model *model, uint32_t capacity)
@@ -65,7 +64,7 @@ static void compare(const struct model *model)
     assert_int_equal(ring->length, model->length);
     assert_true(ring->head <= ring->tail && ring->tail - ring->head <= slots);
     for (uint64_t position = ring->head; position != ring->tail; position++) {
-        uint32_t id = id_at(ring, position);
+        uint64_t id = id_at(ring, position);
         if (id == 0)
             continue;
         assert_true(seen < model->length);
@@ -75,13 +74,13 @@ static void compare(const struct model *model)
     }
     assert_int_equal(seen, model->length);
     for (uint64_t i = 0; i < slots; i++)
-        filled += ring->numbers[i] != 0;
+        filled += ring->ids[i] != 0;
     assert_int_equal(filled, model->length);
 }
 
 static uint64_t push(struct model *model)
 {
-    uint32_t id = model->next_id++;
+    uint64_t id = model->next_id++;
     uint64_t position = ring_push(&model->ring, id, note_move, model);
     model->entries[model->length++] = (struct entry){id, position};
     compare(model);
@@ -104,7 +103,7 @@ static void take_out(struct model *model, uint32_t index)
 
 static void pop(struct model *model)
 {
-    uint32_t expected = model->length > 0 ? model->entries[0].id : 0;
+    uint64_t expected = model->length > 0 ? model->entries[0].id : 0;
     assert_int_equal(ring_peek(&model->ring), expected);
     if (expected == 0)
         assert_int_equal(model->ring.head, model->ring.tail); /* no holes are left either */
@@ -260,13 +259,13 @@ struct shared {
     struct mutex lock;
     struct condition room, filled;
     struct ring ring;
-    uint32_t popped[ALL]; /* in the order of popping */
+    uint64_t popped[ALL]; /* in the order of popping */
     unsigned popped_len;
 };
 
 static struct shared shared;
 
-static void moved_without_holes(void *context, uint32_t id, uint64_t position)
+static void moved_without_holes(void *context, uint64_t id, uint64_t position)
 {
     (void)context;
     (void)id;
@@ -282,7 +281,7 @@ static void *push_many(void *argument)
         mutex_lock(&shared.lock);
         while (shared.ring.length == shared.ring.capacity)
             condition_wait(&shared.room, &shared.lock);
-        ring_push(&shared.ring, 1 + pusher * EACH + i, moved_without_holes, NULL);
+        ring_push(&shared.ring, 1 + (uint64_t)pusher * EACH + i, moved_without_holes, NULL);
         condition_signal(&shared.filled);
         mutex_unlock(&shared.lock);
     }
@@ -294,7 +293,7 @@ static void *pop_many(void *argument)
     (void)argument;
     mutex_lock(&shared.lock);
     while (shared.popped_len < ALL) {
-        uint32_t id = ring_pop(&shared.ring);
+        uint64_t id = ring_pop(&shared.ring);
         if (id == 0) {
             condition_wait(&shared.filled, &shared.lock);
             continue;
@@ -328,7 +327,7 @@ static void each_id_once_in_its_pushers_order(void **state)
     for (unsigned i = 0; i < POPPERS; i++)
         assert_int_equal(pthread_join(poppers[i], NULL), 0);
     for (unsigned i = 0; i < ALL; i++) {
-        uint32_t index = shared.popped[i] - 1;
+        uint64_t index = shared.popped[i] - 1;
         assert_true(index < ALL);
         assert_int_equal(index % EACH, next[index / EACH]++); /* so none twice and none lost */
     }

@@ -124,26 +124,24 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
 }
 
 /* The next id of a lane from there on; 0: none. */
-static uint64_t next_in(const struct jobs *jobs, const struct ring *ring, uint64_t *at)
+static uint64_t next_in(const struct ring *ring, uint64_t *at)
 {
     for (; *at != ring->tail; ++*at) {
-        uint32_t number = ring->numbers[*at % (2 * (uint64_t)ring->capacity)];
-        if (number != 0) {
+        uint64_t id = ring->ids[*at % (2 * (uint64_t)ring->capacity)];
+        if (id != 0) {
             ++*at;
-            return job_numbered(jobs, number)->id;
+            return id;
         }
     }
     return 0;
 }
 
-static void compare_lanes(struct jobd *one, struct jobd *other, uint32_t queue, unsigned lane)
-    REQUIRES(one->lock, other->lock)
+static void compare_lanes(const struct ring *one, const struct ring *other)
 {
-    const struct ring *a = &one->queues[queue].lanes[lane], *b = &other->queues[queue].lanes[lane];
-    uint64_t at = a->head, other_at = b->head, id;
+    uint64_t a = one->head, b = other->head, id;
     do {
-        id = next_in(&one->jobs, a, &at);
-        verify(id == next_in(&other->jobs, b, &other_at));
+        id = next_in(one, &a);
+        verify(id == next_in(other, &b));
     } while (id != 0);
 }
 
@@ -191,7 +189,7 @@ static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
 {
     const struct queue *a = &one->queues[i], *b = &other->queues[i];
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
-        compare_lanes(one, other, i, lane);
+        compare_lanes(&a->lanes[lane], &b->lanes[lane]);
     verify(a->limits.running == 0 || a->in_state[JOBD_RUNNING] <= a->limits.running);
     compare_groups(a, b);
     verify(a->paused == b->paused && a->leased == b->leased);

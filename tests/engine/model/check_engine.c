@@ -189,12 +189,11 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
     uint32_t live = 0;
     verify(ring->tail - ring->head <= 2 * (uint64_t)ring->capacity);
     for (uint64_t at = ring->head; at != ring->tail; at++) {
-        uint32_t number = ring->numbers[at % (2 * (uint64_t)ring->capacity)];
-        if (number == 0)
+        uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
+        if (id == 0)
             continue;
-        const struct job *job = job_numbered(&jobd->jobs, number);
-        verify(jobs_find(&jobd->jobs, job->id) == job && job->state == JOBD_QUEUED &&
-               job->position == at);
+        const struct job *job = jobs_find(&jobd->jobs, id);
+        verify(job != NULL && job->state == JOBD_QUEUED && job->position == at);
         verify(job->priority == lane && &jobd->queues[job->queue] == queue);
         live++;
     }
