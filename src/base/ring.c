@@ -51,8 +51,6 @@ static void close_holes(struct ring *ring, ring_moved *moved, void *context)
 uint64_t ring_push(struct ring *ring, uint64_t id, ring_moved *moved, void *context)
 {
     verify(id != 0 && ring->length < ring->capacity);
-    if (ring->length == 0)
-        ring->head = ring->tail = 0;
     if (ring->tail - ring->head == slots(ring))
         close_holes(ring, moved, context);
     *slot(ring, ring->tail) = id;
@@ -83,5 +81,6 @@ void ring_remove(struct ring *ring, uint64_t position)
 {
     verify(*slot(ring, position) != 0);
     *slot(ring, position) = 0;
-    ring->length--;
+    if (--ring->length == 0)
+        ring->head = ring->tail = 0;
 }

@@ -159,9 +159,9 @@ static void count_lease_locked(struct op *op, const struct job *job, const struc
     if (!job->leased)
         return;
     if (error != NULL && (error == leases->expired || error == leases->timed_out))
-        tally_add_locked(op, queue, TALLY_LEASES_EXPIRED, 1);
+        tally_add(op, queue, TALLY_LEASES_EXPIRED, 1);
     if (end_state(change) == JOBD_QUEUED)
-        tally_add_locked(op, queue, TALLY_LEASES_RELEASED, 1);
+        tally_add(op, queue, TALLY_LEASES_RELEASED, 1);
 }
 
 static void apply_end_locked(struct op *op, struct change *change, struct job *job)

@@ -90,7 +90,7 @@ bool breaker_ended_locked(struct op *op, struct queue *queue, const struct job *
         if (breaker->probe == job->id)
             arm_locked(op, breaker);
     } else {
-        tally_add_locked(op, queue, TALLY_DOWN, 1);
+        tally_add(op, queue, TALLY_DOWN, 1);
         if (++breaker->in_a_row >= breaker->failures)
             open_it_locked(op, queue, outcome->error);
     }

@@ -245,7 +245,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
         struct job *first = oldest(jobs, 0);
         if (first == NULL)
             first = oldest(jobs, AGE_FAILED);
-        tally_add_locked(op, &op->jobd->queues[first->queue], TALLY_FORGOTTEN_EARLY, 1);
+        tally_add(op, &op->jobd->queues[first->queue], TALLY_FORGOTTEN_EARLY, 1);
         op->forgot_early = true;
         forget(jobs, first, op);
     }

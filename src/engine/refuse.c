@@ -31,7 +31,7 @@ static void refuse_callback_locked(struct op *op, struct jobd_receipt *receipt)
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue == NULL)
         return;
-    tally_add_locked(op, queue, TALLY_REJECTED, 1);
+    tally_add(op, queue, TALLY_REJECTED, 1);
     receipt->capacity = queue->capacity;
     receipt->waiting = queue_waiting(queue) + queue_expected(queue);
     if (!queue->paused && is_served(queue, op->now_us) && queue_waiting(queue) > 0)
@@ -50,7 +50,7 @@ void admission_refuse_locked(struct op *op, struct queue *queue, uint32_t jobs,
     if (!full && result != JOBD_OUT_OF_MEMORY && result != JOBD_GROUP_FULL)
         return;
     const bool served = is_served(queue, op->now_us);
-    tally_add_locked(op, queue, TALLY_REJECTED, jobs);
+    tally_add(op, queue, TALLY_REJECTED, jobs);
     receipt->busy = busy_of(result);
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue->paused)

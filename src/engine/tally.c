@@ -5,19 +5,18 @@
 
 #include "engine/touched.h"
 
-static struct told *told_of_locked(struct op *op, const struct queue *queue)
-    REQUIRES(op->jobd->lock)
+static struct told *told_of(struct op *op, const struct queue *queue)
 {
     return &op->jobd->share->queues[queue - op->jobd->queues];
 }
 
-void tally_add_locked(struct op *op, struct queue *queue, enum tally which, uint32_t more)
+void tally_add(struct op *op, struct queue *queue, enum tally which, uint32_t more)
 {
     const struct share *share = op->jobd->share;
     queue->tallies[which] += more;
     if (share == NULL || !share->in_turn || op->outside)
         return;
-    struct told *told = told_of_locked(op, queue);
+    struct told *told = told_of(op, queue);
     if (told->tallied != share->turn) {
         told->tallied = share->turn;
         memset(told->tallies, 0, sizeof told->tallies);
@@ -56,6 +55,6 @@ void tally_forget_locked(struct op *op, const struct queue *queue)
 {
     if (op->jobd->share == NULL)
         return;
-    struct told *told = told_of_locked(op, queue);
+    struct told *told = told_of(op, queue);
     *told = (struct told){.touched = told->touched};
 }

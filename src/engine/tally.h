@@ -6,8 +6,8 @@
 
 #include "engine/engine.h"
 
-void tally_add_locked(struct op *op, struct queue *queue, enum tally which, uint32_t more)
-    REQUIRES(op->jobd->lock);
+/* Also for what has no lock of its own, and is not declared to need the engine's. */
+void tally_add(struct op *op, struct queue *queue, enum tally which, uint32_t more);
 
 /* A turn begins; and it is lost. */
 void tally_begin_locked(struct op *op) REQUIRES(op->jobd->lock);
