@@ -44,6 +44,12 @@ bench-readme:  ## put three rows of the last results into the README
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
 	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
 
+bench-parts: $(B)/jobd $(B)/bench/load  ## what a request costs by part, by sampling; results/parts.md: SECONDS
+	$(Q)python3 bench/parts.py $(B) $(or $(OUT),bench/results) $(or $(SECONDS),4)
+
+bench-instructions: $(B)/jobd  ## what a request costs in instructions, by callgrind; results/instructions.md
+	$(Q)python3 bench/instructions.py $< $(or $(OUT),bench/results)
+
 bench-lock: $(B)/bench/lock  ## the engine's one lock with 1 to 8 threads, and reckoned for more: ROUNDS
 	$(Q)$(B)/bench/lock 300 $(or $(ROUNDS),5)
 
@@ -90,4 +96,4 @@ $(BENCH_TOOLS) $(B)/bench/lock:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-calls bench-cluster bench-lock bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-instructions bench-lock bench-parts bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers

@@ -50,6 +50,8 @@ class Context:
         return run
 
     def finish(self, run):
+        if run.good and run.operations == 0:
+            run.fail("nothing was answered in the window")
         noise = f", others {run.others_percent:.0f} %" if run.others_percent > 5 else ""
         self.say(
             f"{run.row} round {run.round}: {run.peer} at {run.connections}: {run.per_second:,.0f}/s, "
