@@ -78,7 +78,9 @@ extern const struct table progress_table; /* how far it is; no row as long as th
 char *columns_create(const struct table *table);
 /* With a ? for each column, or when it is `plain` for each up to `crc`: a row of which the others
  * are zero, as nearly all are, costs no more than before there were any. `condition`, when not
- * NULL, is an SQL expression in which ?1 is the id. */
+ * NULL, is an SQL expression in which ?1 is the id: where it is false the statement fails, as the
+ * second column is NULL then and must not be. (By WHERE it would be an INSERT of a SELECT, for
+ * which SQLite opens a savepoint.) */
 char *columns_insert(const struct table *table, bool plain, const char *condition);
 /* Its columns, each with the table's name, for a SELECT; when it is `plain` up to `crc`. */
 char *columns_list(const struct table *table, bool plain);
