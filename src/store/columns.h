@@ -7,13 +7,14 @@
  *   1. a field in struct job_record (engine/journal_store.h), which the engine fills and takes
  * back;
  *   2. a row at the end of job_table or progress_table, behind `crc`;
- *   3. a migration in database.c: ALTER TABLE job ADD COLUMN ... DEFAULT ...
+ *   3. a migration in database.c: ALTER TABLE job ADD COLUMN, of a type alone: with NOT NULL and a
+ * DEFAULT each row that has not got it would be made and checked with it.
  * A bool is one row of `flags` in columns.c instead, and needs no migration.
  *
- * Rows that were written before have the column's zero: 0, '' or NULL, which must mean "as before"
- * and is what the migration's DEFAULT says. The checksum of a row covers the columns before `crc`
- * always, and those behind it, with their names, only when they are not zero: so the checksums of
- * old rows stay right, and nothing is written again. A bit above it says that there are any.
+ * Rows that were written before, and those that are plain, have NULL in it, which is read as 0 or
+ * '' and must mean "as before". The checksum of a row covers the columns before `crc` always, and
+ * those behind it, with their names, only when they are not zero: so the checksums of old rows stay
+ * right, and nothing is written again. A bit above it says that there are any.
  *
  * What stands here was written to disk by somebody: no row is changed, moved or removed. */
 #pragma once
