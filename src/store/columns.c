@@ -140,13 +140,13 @@ char *columns_insert(const struct table *table, bool plain, const char *conditio
     sqlite3_str_appendf(text, "INSERT OR REPLACE INTO %s (", table->name);
     for (int i = 0; i < len; i++)
         sqlite3_str_appendf(text, "%s%s", i > 0 ? "," : "", table->columns[i].name);
-    sqlite3_str_appendall(text, condition != NULL ? ") SELECT " : ") VALUES (");
-    for (int i = 0; i < len; i++)
-        sqlite3_str_appendall(text, i > 0 ? ",?" : "?");
-    if (condition != NULL)
-        sqlite3_str_appendf(text, " WHERE %s", condition);
-    else
-        sqlite3_str_appendall(text, ")");
+    sqlite3_str_appendall(text, ") VALUES (?");
+    for (int i = 1; i < len; i++)
+        if (i == 1 && condition != NULL)
+            sqlite3_str_appendf(text, ",CASE WHEN %s THEN ? END", condition);
+        else
+            sqlite3_str_appendall(text, ",?");
+    sqlite3_str_appendall(text, ")");
     return sqlite3_str_finish(text);
 }
 

@@ -7,13 +7,14 @@
  *   1. a field in struct job_record (engine/journal_store.h), which the engine fills and takes
  * back;
  *   2. a row at the end of job_table or progress_table, behind `crc`;
- *   3. a migration in database.c: ALTER TABLE job ADD COLUMN ... DEFAULT ...
+ *   3. a migration in database.c: ALTER TABLE job ADD COLUMN, of a type alone: with NOT NULL and a
+ * DEFAULT each row that has not got it would be made and checked with it.
  * A bool is one row of `flags` in columns.c instead, and needs no migration.
  *
- * Rows that were written before have the column's zero: 0, '' or NULL, which must mean "as before"
- * and is what the migration's DEFAULT says. The checksum of a row covers the columns before `crc`
- * always, and those behind it, with their names, only when they are not zero: so the checksums of
- * old rows stay right, and nothing is written again. A bit above it says that there are any.
+ * Rows that were written before, and those that are plain, have NULL in it, which is read as 0 or
+ * '' and must mean "as before". The checksum of a row covers the columns before `crc` always, and
+ * those behind it, with their names, only when they are not zero: so the checksums of old rows stay
+ * right, and nothing is written again. A bit above it says that there are any.
  *
  * What stands here was written to disk by somebody: no row is changed, moved or removed. */
 #pragma once
@@ -78,7 +79,9 @@ extern const struct table progress_table; /* how far it is; no row as long as th
 char *columns_create(const struct table *table);
 /* With a ? for each column, or when it is `plain` for each up to `crc`: a row of which the others
  * are zero, as nearly all are, costs no more than before there were any. `condition`, when not
- * NULL, is an SQL expression in which ?1 is the id. */
+ * NULL, is an SQL expression in which ?1 is the id: where it is false the statement fails, as the
+ * second column is NULL then and must not be. (By WHERE it would be an INSERT of a SELECT, for
+ * which SQLite opens a savepoint.) */
 char *columns_insert(const struct table *table, bool plain, const char *condition);
 /* Its columns, each with the table's name, for a SELECT; when it is `plain` up to `crc`. */
 char *columns_list(const struct table *table, bool plain);
