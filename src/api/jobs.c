@@ -107,9 +107,10 @@ static enum step answer_output(struct call *call, enum jobd_result result)
         return respond_error(call, 404,
                              info.state == JOBD_RUNNING ? "no output yet: the job is running"
                                                         : "no output yet: the job is waiting");
-    if (info.output_truncated)
+    (void)answer_part(call, JOBD_OUTPUT);
+    if (call->reply->status == 200 && info.output_truncated)
         reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
-    return answer_part(call, JOBD_OUTPUT);
+    return STEP_REPLY;
 }
 
 /* ---- many */

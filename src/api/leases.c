@@ -144,7 +144,7 @@ static enum jobd_result start_append(struct call *call)
 
 static enum step answer_append(struct call *call, enum jobd_result result)
 {
-    if (state_of(call)->truncated)
+    if (result == JOBD_OK && state_of(call)->truncated)
         reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     return respond_line(call, result);
 }

@@ -189,6 +189,16 @@ static enum step busy(struct call *call)
     return STEP_REPLY;
 }
 
+/* It is in: without memory for more a line says so, as a 503 would say that it is not. */
+static enum step respond_admitted(struct reply *reply, char *json)
+{
+    reply->status = 202;
+    reply->owned = json;
+    reply->text = "queued\n";
+    reply->type = json != NULL ? TYPE_JSON : TYPE_TEXT;
+    return STEP_REPLY;
+}
+
 static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
@@ -203,11 +213,8 @@ static enum step admitted(struct call *call)
     }
     if (receipt->replaced)
         reply_text(reply, "Jobd-Replaced", "", "true");
-    if (!call->request->wants_json) {
-        reply->status = 202;
-        reply->text = "queued\n";
-        return STEP_REPLY;
-    }
+    if (!call->request->wants_json)
+        return respond_admitted(reply, NULL);
     const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
     cJSON *job = cJSON_CreateObject();
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
@@ -215,7 +222,9 @@ static enum step admitted(struct call *call)
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
                  (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL) &&
                  (!receipt->replaced || cJSON_AddTrueToObject(job, "replaced") != NULL);
-    return respond_json(call, 202, job, whole);
+    char *text = whole ? json_text(job) : NULL;
+    cJSON_Delete(job);
+    return respond_admitted(reply, text);
 }
 
 /* It has not gone well, and there is an error, if it is not forgotten already, to say why. */
