@@ -80,9 +80,10 @@ struct endpoint {
     const char *line; /* for respond_line() */
 
     /* For /openapi.json, of which all else stands above: what it does, in some words; what it
-     * answers, refusals left out, as "200 Job|text, 204", schemas of openapi.json; and the fields
-     * of a request's header that count here alone. */
-    const char *summary, *answers, *fields[ENDPOINT_FIELDS_MAX];
+     * answers, as "200 Job|text, 204", schemas of openapi.json, refusals left out but for 429; the
+     * fields of those answers' headers, as "200 Jobd-Id! Jobd-Timeout", with `!` where it always
+     * comes; and the fields of a request's header that count here alone. */
+    const char *summary, *answers, *sent, *fields[ENDPOINT_FIELDS_MAX];
 };
 
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)

@@ -307,6 +307,7 @@ const struct endpoint event_endpoints[] = {
         .parameters = {"queue", "state"},
         .summary = "Each change of a job's state, as it comes.",
         .answers = "200 text/event-stream",
+        .sent = "200 Cache-Control! X-Accel-Buffering!",
         .fields = {"Last-Event-ID"},
         .answer = answer_events,
     },

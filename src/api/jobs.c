@@ -233,6 +233,10 @@ const struct endpoint job_endpoints[] = {
         .parameters = {"follow"},
         .summary = "What it has put out; with follow, as it comes.",
         .answers = "200 bytes|text/event-stream, 206 bytes, 416 Problem|text",
+        .sent = "200 Jobd-Attempt Jobd-Output-Truncated Cache-Control X-Accel-Buffering, "
+                "206 Content-Range! Jobd-Attempt! Jobd-Output-Truncated Cache-Control! "
+                "X-Accel-Buffering!, "
+                "416 Content-Range!",
         .fields = {"Range", "Last-Event-ID"},
         .parse = parse_output,
         .answer = answer_output,
