@@ -131,6 +131,7 @@ const struct endpoint backup_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .summary = "Downloads a copy of the database of a server with --data DIR.",
         .answers = "200 " TYPE_DATABASE,
+        .sent = "200 Content-Disposition! Cache-Control!",
         .parse = parse_backup,
         .start = start_backup,
         .answer = answer_backup,

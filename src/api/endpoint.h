@@ -80,9 +80,11 @@ struct endpoint {
     const char *line; /* the text that respond_line() answers with */
 
     /* For /openapi.json, which takes all else from the members above: what it does, in one
-     * sentence; what it answers, without refusals, like "200 Job|text, 204", where Job is a schema
-     * of openapi.json; and the header fields of a request that only this endpoint reads. */
-    const char *summary, *answers, *fields[ENDPOINT_FIELDS_MAX];
+     * sentence; what it answers, like "200 Job|text, 204", where Job is a schema of openapi.json,
+     * refusals left out but for 429; the fields of those answers' headers, like
+     * "200 Jobd-Id! Jobd-Timeout", with `!` where it always comes; and the header fields of a
+     * request that only this endpoint reads. */
+    const char *summary, *answers, *sent, *fields[ENDPOINT_FIELDS_MAX];
 };
 
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)

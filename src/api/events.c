@@ -322,6 +322,7 @@ const struct endpoint event_endpoints[] = {
         .parameters = {"queue", "state"},
         .summary = "Streams the changes of jobs' states, as they come.",
         .answers = "200 text/event-stream",
+        .sent = "200 Cache-Control! X-Accel-Buffering!",
         .fields = {"Last-Event-ID"},
         .answer = answer_events,
     },

@@ -198,42 +198,61 @@ static void set_type(struct call *call, const struct output_follower *follower)
         call->reply->type = memcpy(room, output->type, strlen(output->type) + 1);
 }
 
-/* The range that is asked for, 206; or 416. Without an end as long as the attempt goes on. */
-static enum step set_range(struct call *call, const struct output_follower *follower)
+/* Without an end as long as the attempt goes on. */
+static void set_range(struct call *call, const struct output_follower *follower)
 {
     size_t from = follower->offset, bytes = follower->bytes;
-    if (follower->ended && from >= bytes) {
-        (void)respond_error(call, 416, "the output ends before that byte");
-        reply_field(call->reply, "Content-Range", "bytes */%zu", bytes);
-        return STEP_REPLY;
-    }
     call->reply->status = 206;
     if (follower->ended)
         reply_field(call->reply, "Content-Range", "bytes %zu-%zu/%zu", from, bytes - 1, bytes);
     else
         reply_field(call->reply, "Content-Range", "bytes %zu-" ENDLESS "/*", from);
-    return STEP_START;
 }
 
-/* Where it begins, and in which form; STEP_START: that is good. */
-static enum step read_place(struct call *call, struct output_follower *follower)
+/* Where it begins, and in which form; *ranged: bytes from there on were asked for. STEP_START: that
+ * is good. */
+static enum step read_place(struct call *call, struct output_follower *follower, bool *ranged)
 {
     uint64_t offset = 0;
     bool there = false;
     bool events = request_accepts(call->request, TYPE_EVENTS);
     follower->reader.kind = events ? &events_kind : &bytes_kind;
     follower->reader.comments = events;
-    call->reply->status = 200;
     if (events && !request_last_event(call->request, &there, &offset))
         return respond_bad_value(call, "Last-Event-ID", "a byte's offset");
     if (!events)
         there = request_range_from(call->request, &offset);
+    *ranged = there && !events;
     follower->offset = offset < SIZE_MAX ? (size_t)offset : SIZE_MAX; /* beyond any output */
-    if (events)
+    if (*ranged && follower->ended && follower->offset >= follower->bytes) {
+        (void)respond_error(call, 416, "the output ends before that byte");
+        reply_field(call->reply, "Content-Range", "bytes */%zu", follower->bytes);
+        return STEP_REPLY;
+    }
+    return STEP_START;
+}
+
+/* What goes before the output. Once it has entered it is its reader's alone. */
+static void set_header(struct call *call, const struct output_follower *follower, bool ranged)
+{
+    call->reply->status = 200;
+    if (follower->attempt > 0)
+        reply_number(call->reply, "Jobd-Attempt", "", follower->attempt);
+    live_fields(call);
+    if (follower->reader.comments)
         call->reply->type = TYPE_EVENTS;
     else
         set_type(call, follower);
-    return there && !events ? set_range(call, follower) : STEP_START;
+    if (ranged)
+        set_range(call, follower);
+}
+
+/* It has not entered: with nothing of what would have gone before the output. */
+static enum step refuse(struct call *call, bool has_room)
+{
+    call->reply->fields_used = 0;
+    call->reply->unsafe = false;
+    return has_room ? respond_no_memory(call) : live_refuse(call);
 }
 
 static bool has_bearer(struct call *call, struct output_follower *follower, uint64_t id)
@@ -245,8 +264,9 @@ static bool has_bearer(struct call *call, struct output_follower *follower, uint
     return bearer_of(call, queue, &follower->reader.bearer);
 }
 
-/* Who will follow it, as it is now. NULL: it has been answered. */
-static struct output_follower *follower_of(struct call *call, uint64_t id)
+/* Who will follow it, as it is now; *truncated: not all of it is there. NULL: it has been answered.
+ */
+static struct output_follower *follower_of(struct call *call, uint64_t id, bool *truncated)
 {
     struct jobd_view view = {.seen = false};
     enum jobd_result result = jobd_follow(call->api->jobd, id, &view, NULL);
@@ -258,8 +278,7 @@ static struct output_follower *follower_of(struct call *call, uint64_t id)
         follower->attempt = view.attempt + !began;
         topic_show(follower, &view, NULL);
     }
-    if (follower != NULL && follower->ended && view.truncated)
-        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
+    *truncated = follower != NULL && follower->ended && view.truncated;
     jobd_view_release(&view);
     return follower;
 }
@@ -267,19 +286,20 @@ static struct output_follower *follower_of(struct call *call, uint64_t id)
 enum step follow_answer(struct call *call)
 {
     uint64_t id = path_id(call);
-    struct output_follower *follower = follower_of(call, id);
+    bool truncated, ranged = false;
+    struct output_follower *follower = follower_of(call, id, &truncated);
     if (follower == NULL)
         return STEP_REPLY;
-    if (follower->attempt > 0)
-        reply_number(call->reply, "Jobd-Attempt", "", follower->attempt);
-    live_fields(call);
-    if (read_place(call, follower) == STEP_REPLY) {
+    if (read_place(call, follower, &ranged) == STEP_REPLY) {
         follower_free(follower);
         return STEP_REPLY;
     }
+    if (truncated)
+        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
+    set_header(call, follower, ranged);
     enum entered entered = has_bearer(call, follower, id) ? enter(call, follower, id) : NO_MEMORY;
     if (entered == ENTERED)
         return STEP_REPLY;
     follower_free(follower);
-    return entered == NO_ROOM ? live_refuse(call) : respond_no_memory(call);
+    return refuse(call, entered != NO_ROOM);
 }

@@ -43,7 +43,7 @@ const struct endpoint health_endpoints[] = {
         .scope = SCOPE_OPEN,
         .any_parameter = true,
         .summary = "Says whether the server takes jobs in, and if not, why.",
-        .answers = "200 Status|text, 503 Problem|text",
+        .answers = "200 Status|text, 503",
         .answer = answer_ready,
         .line = "ready\n",
     },

@@ -107,9 +107,10 @@ static enum step answer_output(struct call *call, enum jobd_result result)
         return respond_error(call, 404,
                              info.state == JOBD_RUNNING ? "no output yet: the job is running"
                                                         : "no output yet: the job is waiting");
-    if (info.output_truncated)
+    (void)answer_part(call, JOBD_OUTPUT);
+    if (call->reply->status == 200 && info.output_truncated)
         reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
-    return answer_part(call, JOBD_OUTPUT);
+    return STEP_REPLY;
 }
 
 /* ---- many */
@@ -229,6 +230,10 @@ const struct endpoint job_endpoints[] = {
         .parameters = {"follow"},
         .summary = "Shows a job's output; with follow, as it comes.",
         .answers = "200 bytes|text/event-stream, 206 bytes, 416 Problem|text",
+        .sent = "200 Jobd-Attempt Jobd-Output-Truncated Cache-Control X-Accel-Buffering, "
+                "206 Content-Range! Jobd-Attempt! Jobd-Output-Truncated Cache-Control! "
+                "X-Accel-Buffering!, "
+                "416 Content-Range!",
         .fields = {"Range", "Last-Event-ID"},
         .parse = parse_output,
         .answer = answer_output,

@@ -144,7 +144,7 @@ static enum jobd_result start_append(struct call *call)
 
 static enum step answer_append(struct call *call, enum jobd_result result)
 {
-    if (state_of(call)->truncated)
+    if (result == JOBD_OK && state_of(call)->truncated)
         reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     return respond_line(call, result);
 }
@@ -210,6 +210,7 @@ const struct endpoint lease_endpoints[] = {
         .parameters = {"exit_code"},
         .summary = "Ends the attempt well: the body is its output.",
         .answers = "200 Status|text",
+        .sent = "200 Jobd-Repeated",
         .parse = parse_exit_code,
         .start = start_done,
         .answer = answer_done,
@@ -224,6 +225,7 @@ const struct endpoint lease_endpoints[] = {
         .parameters = {"delay", "exit_code"},
         .summary = "Ends the attempt badly: the body is the error.",
         .answers = "200 Status|text",
+        .sent = "200 Jobd-Repeated",
         .parse = parse_fail,
         .start = start_fail,
         .answer = respond_line,
@@ -250,6 +252,7 @@ const struct endpoint lease_endpoints[] = {
         .has_body = true,
         .summary = "Appends the body to the attempt's output.",
         .answers = "200 Status|text",
+        .sent = "200 Jobd-Output-Truncated",
         .start = start_append,
         .answer = answer_append,
         .line = "appended\n",
@@ -262,6 +265,7 @@ const struct endpoint lease_endpoints[] = {
         .parameters = {"lease"},
         .summary = "Makes the lease last longer.",
         .answers = "200 Extended|text",
+        .sent = "200 Jobd-Expires!",
         .parse = parse_extend,
         .start = start_extend,
         .answer = answer_extend,
@@ -274,6 +278,7 @@ const struct endpoint lease_endpoints[] = {
         .parameters = {"delay"},
         .summary = "Gives the job back: this attempt does not count.",
         .answers = "200 Status|text",
+        .sent = "200 Jobd-Repeated",
         .parse = parse_delay,
         .start = start_release,
         .answer = respond_line,

@@ -18,7 +18,9 @@ enum { NAME_SIZE = 96 };
 /* What is being made. */
 struct description {
     cJSON *whole, *paths;
-    cJSON *subjects, *parameters, *fields, *bodies, *schemas; /* of openapi.json, by name or path */
+    cJSON *subjects, *parameters, *fields, *bodies, *sent, *schemas; /* of openapi.json, by name or
+                                                                      * path */
+    cJSON *components;
     char *missing;
 };
 
@@ -154,6 +156,74 @@ static bool add_parameters(struct description *description, const struct endpoin
     return add_query(description, row, path, list) && add_fields(description, row, path, list);
 }
 
+/* ---- references to what is described once */
+
+static bool refer_to(cJSON *object, const char *kind, const char *name)
+{
+    char reference[NAME_SIZE + 40];
+    snprintf(reference, sizeof reference, "#/components/%s/%s", kind, name);
+    return cJSON_AddStringToObject(object, "$ref", reference) != NULL;
+}
+
+/* ---- fields of an answer's header */
+
+/* A reference cannot say `required`: what always comes somewhere, and elsewhere does not, is there
+ * twice, as Jobd-State-always too. */
+static bool add_sent_field(struct description *description, cJSON *answer, const char *name,
+                           bool always)
+{
+    char key[NAME_SIZE + sizeof "-always"];
+    cJSON *headers = object_in(description->components, "headers");
+    const cJSON *described = cJSON_GetObjectItemCaseSensitive(description->sent, name);
+    if (described == NULL)
+        return miss(description, "field of an answer", name);
+    snprintf(key, sizeof key, "%s%s", name, always ? "-always" : "");
+    cJSON *header = cJSON_GetObjectItemCaseSensitive(headers, key);
+    if (header == NULL) {
+        header = cJSON_Duplicate(described, true);
+        if (header == NULL || (always && cJSON_AddTrueToObject(header, "required") == NULL) ||
+            !cJSON_AddItemToObject(headers, key, header)) {
+            cJSON_Delete(header);
+            return false;
+        }
+    }
+    return refer_to(object_in(object_in(answer, "headers"), name), "headers", key);
+}
+
+/* Names with blanks between, and `!` behind those that always come. */
+static bool add_sent_fields(struct description *description, cJSON *answer, const char *names)
+{
+    char name[NAME_SIZE];
+    for (names += strspn(names, " "); *names != '\0'; names += strspn(names, " ")) {
+        size_t length = strcspn(names, " !");
+        bool always = names[length] == '!';
+        snprintf(name, sizeof name, "%.*s", (int)length, names);
+        if (!add_sent_field(description, answer, name, always))
+            return false;
+        names += length + always;
+    }
+    return true;
+}
+
+/* What a row says of it, beside each status. */
+static bool add_sent(struct description *description, const struct endpoint *row, cJSON *answers)
+{
+    char text[4 * NAME_SIZE], *rest = text, *names;
+    snprintf(text, sizeof text, "%s", row->sent != NULL ? row->sent : "");
+    while ((names = strsep(&rest, ",")) != NULL) {
+        names += strspn(names, " ");
+        if (*names == '\0')
+            continue;
+        const char *status = strsep(&names, " ");
+        cJSON *answer = cJSON_GetObjectItemCaseSensitive(answers, status);
+        if (answer == NULL || names == NULL)
+            return miss(description, "answer with fields", status);
+        if (!add_sent_fields(description, answer, names))
+            return false;
+    }
+    return true;
+}
+
 /* ---- answers */
 
 /* Makes what `schema` refers to one of several, and returns where to put the next one. NULL when
@@ -179,13 +249,11 @@ static cJSON *another_of(cJSON *schema)
 
 static bool add_schema(struct description *description, cJSON *content, const char *name)
 {
-    char reference[NAME_SIZE + 24];
     if (cJSON_GetObjectItemCaseSensitive(description->schemas, name) == NULL)
         return miss(description, "schema", name);
-    snprintf(reference, sizeof reference, "#/components/schemas/%s", name);
     const char *type = strcmp(name, "Problem") == 0 ? TYPE_PROBLEM : TYPE_JSON;
     cJSON *schema = another_of(object_in(object_in(content, type), "schema"));
-    return cJSON_AddStringToObject(schema, "$ref", reference) != NULL;
+    return refer_to(schema, "schemas", name);
 }
 
 /* `kind` is the name of a schema, `text`, `bytes`: of any type; or a type of media. */
@@ -200,35 +268,94 @@ static bool add_kind(struct description *description, cJSON *content, const char
                                      : add_schema(description, content, kind);
 }
 
-/* `status` is "default" for all that is not named. */
+/* `status` is "default" for all that is not named. What clients have sent, `bytes`, is never sent
+ * without the fields that keep browsers from running it. */
 static bool add_answer(struct description *description, cJSON *answers, const char *status,
                        char *kinds)
 {
     cJSON *answer = cJSON_AddObjectToObject(answers, status);
     unsigned number = (unsigned)strtoul(status, NULL, 10);
     const char *phrase = number != 0 ? reply_phrase(number) : "It was refused, or failed: why.";
+    bool nothing_else = strcmp(kinds, "bytes") == 0;
     if (cJSON_AddStringToObject(answer, "description", phrase) == NULL)
         return false;
     char *rest = kinds, *kind;
-    while ((kind = strsep(&rest, " |")) != NULL)
+    while ((kind = strsep(&rest, " |")) != NULL) {
         if (*kind != '\0' && !add_kind(description, object_in(answer, "content"), kind))
             return false;
+        if (strcmp(kind, "bytes") == 0 &&
+            !add_sent_fields(description, answer,
+                             nothing_else ? "X-Content-Type-Options! Content-Security-Policy!"
+                                          : "X-Content-Type-Options Content-Security-Policy"))
+            return false;
+    }
     return true;
+}
+
+/* ---- refusals: a problem, or a line of text, the same for all endpoints, and described once */
+
+static const struct refusal {
+    const char *status, *sent;
+    enum { OF_ALL, OF_TOKENS, OF_NAMED } whose; /* of rows that need a token; that name it */
+} refusals[] = {
+    {"401", "WWW-Authenticate!", OF_TOKENS}, {"403", "WWW-Authenticate", OF_TOKENS},
+    {"415", "Accept-Encoding!", OF_ALL},     {"429", "Retry-After!", OF_NAMED},
+    {"503", "Retry-After", OF_ALL},          {"default", "", OF_ALL},
+};
+enum { REFUSALS = sizeof refusals / sizeof refusals[0] };
+
+static bool add_refusals(struct description *description)
+{
+    cJSON *responses = cJSON_AddObjectToObject(description->components, "responses");
+    for (size_t i = 0; i < REFUSALS; i++) {
+        char kinds[] = "Problem|text";
+        const char *status = refusals[i].status;
+        if (!add_answer(description, responses, status, kinds) ||
+            !add_sent_fields(description, object_in(responses, status), refusals[i].sent))
+            return false;
+    }
+    return true;
+}
+
+/* Where the row says nothing of its own about it. */
+static bool refer_to_refusals(const struct endpoint *row, cJSON *answers)
+{
+    for (size_t i = 0; i < REFUSALS; i++) {
+        const char *status = refusals[i].status;
+        if (cJSON_HasObjectItem(answers, status) || refusals[i].whose == OF_NAMED ||
+            (refusals[i].whose == OF_TOKENS && row->scope == SCOPE_OPEN))
+            continue;
+        if (!refer_to(object_in(answers, status), "responses", status))
+            return false;
+    }
+    return true;
+}
+
+static bool is_refusal(const char *status)
+{
+    for (size_t i = 0; i < REFUSALS; i++)
+        if (strcmp(refusals[i].status, status) == 0)
+            return true;
+    return false;
 }
 
 static bool add_answers(struct description *description, const struct endpoint *row,
                         cJSON *operation)
 {
-    char text[NAME_SIZE * 2], otherwise[] = "Problem|text", *rest = text, *one;
+    char text[NAME_SIZE * 2], *rest = text, *one;
     cJSON *answers = cJSON_AddObjectToObject(operation, "responses");
     snprintf(text, sizeof text, "%s", row->answers);
     while ((one = strsep(&rest, ",")) != NULL) {
         char *kinds = one + strspn(one, " "), *status = strsep(&kinds, " ");
         char nothing[] = "";
-        if (!add_answer(description, answers, status, kinds != NULL ? kinds : nothing))
+        bool added =
+            kinds == NULL && is_refusal(status)
+                ? refer_to(object_in(answers, status), "responses", status)
+                : add_answer(description, answers, status, kinds != NULL ? kinds : nothing);
+        if (!added)
             return false;
     }
-    return add_answer(description, answers, "default", otherwise);
+    return add_sent(description, row, answers) && refer_to_refusals(row, answers);
 }
 
 /* ---- rows */
@@ -310,12 +437,14 @@ static bool begin(struct description *description)
     cJSON *whole = cJSON_ParseWithLength(base[0], (size_t)(base[1] - base[0]));
     cJSON *components = cJSON_GetObjectItemCaseSensitive(whole, "components");
     description->whole = whole;
+    description->components = components;
     description->paths = cJSON_GetObjectItemCaseSensitive(whole, "paths");
     description->schemas = cJSON_GetObjectItemCaseSensitive(components, "schemas");
     description->subjects = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-path-parameters");
     description->parameters = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-parameters");
     description->fields = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-fields");
     description->bodies = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-bodies");
+    description->sent = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-answer-fields");
     cJSON *version = cJSON_CreateString(JOBD_VERSION);
     return cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(whole, "info"),
                                                   "version", version);
@@ -324,7 +453,7 @@ static bool begin(struct description *description)
 cJSON *openapi_json(const struct endpoint *const *tables, char missing[128])
 {
     struct description description = {.missing = missing};
-    bool whole = begin(&description);
+    bool whole = begin(&description) && add_refusals(&description);
     for (; *tables != NULL && whole; tables++)
         for (const struct endpoint *row = *tables; row->methods != 0 && whole; row++)
             whole = add_row(&description, row);
@@ -332,6 +461,7 @@ cJSON *openapi_json(const struct endpoint *const *tables, char missing[128])
     cJSON_Delete(description.parameters);
     cJSON_Delete(description.fields);
     cJSON_Delete(description.bodies);
+    cJSON_Delete(description.sent);
     if (whole)
         return description.whole;
     cJSON_Delete(description.whole);
@@ -388,6 +518,7 @@ const struct endpoint openapi_endpoints[] = {
         .any_parameter = true,
         .summary = "Shows this description.",
         .answers = "200 OpenApi, 304",
+        .sent = "200 ETag!, 304 ETag!",
         .fields = {"If-None-Match"},
         .answer = answer_openapi,
     },

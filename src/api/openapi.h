@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /openapi.json: what there is, for tools, in OpenAPI 3.1. Paths, methods, parameters, scopes
- * and answers come from the rows that the server goes by itself; what parameters and answers look
- * like stands in openapi/openapi.json. */
+/* GET /openapi.json: what there is, for tools, in OpenAPI 3.1. Paths, methods, parameters, scopes,
+ * answers and the fields of their headers come from the rows that the server goes by itself; what
+ * parameters, fields and answers look like stands in openapi/openapi.json. */
 #pragma once
 
 #include "api/endpoint.h"

@@ -198,6 +198,16 @@ static void say_whose(struct reply *reply, const struct jobd_receipt *receipt)
         reply_text(reply, "Jobd-Replaced", "", "true");
 }
 
+/* It is in: without memory for more a line says so, as a 503 would say that it is not. */
+static enum step respond_admitted(struct reply *reply, char *json)
+{
+    reply->status = 202;
+    reply->owned = json;
+    reply->text = json != NULL ? NULL : "queued\n";
+    reply->type = json != NULL ? TYPE_JSON : TYPE_TEXT;
+    return STEP_REPLY;
+}
+
 static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
@@ -209,11 +219,8 @@ static enum step admitted(struct call *call)
     say_whose(reply, receipt);
     if (receipt->duplicate)
         reply_text(reply, "Jobd-State", "", jobd_state_name(receipt->state));
-    if (!call->request->wants_json) {
-        reply->status = 202;
-        reply->text = "queued\n";
-        return STEP_REPLY;
-    }
+    if (!call->request->wants_json)
+        return respond_admitted(reply, NULL);
     const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
     cJSON *job = cJSON_CreateObject();
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
@@ -221,7 +228,9 @@ static enum step admitted(struct call *call)
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
                  (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL) &&
                  (!receipt->replaced || cJSON_AddTrueToObject(job, "replaced") != NULL);
-    return respond_json(call, 202, job, whole);
+    char *text = whole ? json_text(job) : NULL;
+    cJSON_Delete(job);
+    return respond_admitted(reply, text);
 }
 
 /* It has not gone well: its error says why, if it has not been forgotten already. */
@@ -343,7 +352,10 @@ const struct endpoint put_endpoints[] = {
         .repeated = "tag",
         .has_body = true,
         .summary = "Puts a job in: the body is its payload.",
-        .answers = "200 bytes, 202 Queued|text, 500 Problem|bytes",
+        .answers = "200 bytes, 202 Queued|text, 429, 500 Problem|bytes",
+        .sent = "200 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated, "
+                "202 Location Jobd-Duplicate Jobd-Replaced Jobd-State, "
+                "500 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated",
         .fields = {"Idempotency-Key", "Prefer", "traceparent"},
         .parse = parse_put,
         .start = start_put,
@@ -355,7 +367,8 @@ const struct endpoint put_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
         .summary = "Runs a job again that has ended.",
-        .answers = "202 Queued|text",
+        .answers = "202 Queued|text, 429",
+        .sent = "202 Location!",
         .parse = parse_retry,
         .start = start_retry,
         .answer = answer_queued,
@@ -365,7 +378,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .summary = "Puts a job of a schedule in now, besides those of its plan.",
-        .answers = "202 Queued|text",
+        .answers = "202 Queued|text, 429",
+        .sent = "202 Location!",
         .parse = parse_run,
         .start = start_run,
         .answer = answer_queued,

@@ -157,13 +157,15 @@ enum step put_batch_admitted(struct call *call)
     reply->status = 202;
     if (receipt->batch != 0)
         reply_number(reply, "Location", "/batches/", receipt->batch);
-    if (call->request->wants_json) {
-        reply->type = TYPE_JSON;
+    if (call->request->wants_json)
         reply->owned = ids_text(receipt->id, count, jobs != NULL ? jobs->ids : NULL);
-    } else if (asprintf(&reply->owned, "queued %" PRIu32 "\n", count) < 0) {
+    else if (asprintf(&reply->owned, "queued %" PRIu32 "\n", count) < 0)
         reply->owned = NULL;
-    }
-    return reply->owned != NULL ? STEP_REPLY : respond_no_memory(call);
+    /* They are in: without memory for more a line says so, as a 503 would say that they are not. */
+    bool is_json = call->request->wants_json && reply->owned != NULL;
+    reply->type = is_json ? TYPE_JSON : TYPE_TEXT;
+    reply->text = "queued\n";
+    return STEP_REPLY;
 }
 
 enum step put_batch_conflict(struct call *call)

@@ -18,6 +18,7 @@ enum step respond_error(struct call *call, unsigned status, const char *detail)
 
 enum step respond_no_memory(struct call *call)
 {
+    call->reply->fields_used = 0; /* those of the answer that there is no memory for */
     return respond_result(call, JOBD_OUT_OF_MEMORY);
 }
 

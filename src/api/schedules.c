@@ -258,6 +258,7 @@ const struct endpoint schedule_endpoints[] = {
         .has_body = true,
         .summary = "Makes a schedule, or changes it: the body is its jobs' payload.",
         .answers = "200 Schedule|text, 201 Schedule|text",
+        .sent = "201 Location!",
         .parse = parse_put,
         .start = start_put,
         .answer = answer_put,

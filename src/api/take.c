@@ -484,6 +484,8 @@ const struct endpoint take_endpoints[] = {
         .parameters = {"wait", "lease", "max", "queue", "worker"},
         .summary = "Takes a job, with a lease.",
         .answers = "200 Taken|bytes, 204",
+        .sent = "200 Location Jobd-Id Jobd-Queue Jobd-Attempt Jobd-Attempts Jobd-Expires "
+                "Jobd-Timeout traceparent",
         .parse = parse_take,
         .start = start_take,
         .answer = answer_take,

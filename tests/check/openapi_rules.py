@@ -7,6 +7,7 @@ one that breaks a rule that can be told from the request alone is refused. Its c
 which the schemas do not allow is refused goes on as it is; it does not get to see one tag that is no
 list, as that is sent as a list of one is."""
 
+import functools
 import itertools
 import json
 import os
@@ -110,6 +111,28 @@ def rules_are_kept(context, response, case):
         assert response.status_code >= 400, f"a rule is broken, and it is accepted: {response.status_code}"
     elif refused and not is_one_of(UNKNOWN, case, body):
         raise AssertionError(f"no rule is broken, and it is refused: {response.status_code} {response.text}")
+
+
+# Of HTTP itself, and of answers to other methods than those that are described.
+GENERAL = {"date", "content-type", "content-length", "connection", "transfer-encoding"}
+
+
+@functools.cache
+def description():
+    return ask("GET", "/openapi.json")
+
+
+@schemathesis.check
+def fields_are_described(context, response, case):
+    """That those that are required come, and look as they should, is a check that schemathesis has."""
+    operation = description()["paths"][case.operation.path].get(case.method.lower())
+    if operation is None or checks.is_unexpected_http_status_case(case):
+        return
+    answer = operation["responses"].get(str(response.status_code), operation["responses"]["default"])
+    if "$ref" in answer:
+        answer = description()["components"]["responses"][answer["$ref"].rsplit("/", 1)[-1]]
+    other = set(map(str.lower, response.headers)) - GENERAL - set(map(str.lower, answer.get("headers", {})))
+    assert not other, f"fields that are not described: {', '.join(sorted(other))}"
 
 
 # ---- before they are sent

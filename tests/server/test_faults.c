@@ -191,6 +191,38 @@ static void a_body_goes_with_its_put(void **state)
     assert_well(server);
 }
 
+static double waiting_in(struct client *client)
+{
+    return json_number(client_json(client, "/queues/default"), "queued");
+}
+
+/* Whichever allocation fails, a job that is in is a 202, and one that is not is none: who is told
+ * of a failure puts it in again. */
+static void a_put_that_is_in_is_no_failure(void **state)
+{
+    enum { TURNS = 40 };
+    static const char *const paths[] = {"/do", "/do?batch=lines"};
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    struct server *server = START_FAILING("-w", "0", "-q", "1000");
+    struct client *client = client_new(server);
+    for (unsigned i = 0; i < 2 * TURNS; i++) {
+        double before = waiting_in(client);
+        struct client *other = client_new(server); /* on a used connection it would try twice */
+        atomic_store(&failing->turn, i / 2 + 1);
+        long status =
+            client_send(other, "POST", paths[i % 2], FIELDS("Accept: application/json"), "job\n")
+                ->status;
+        calm();
+        client_free(other);
+        if (status != 0) /* else it has no answer */
+            assert_int_equal(waiting_in(client) - before, status == 202);
+    }
+    client_free(client);
+    assert_well(server);
+}
+
 /* ---- clocks */
 
 static void the_wall_clock_jumps(void **state)
@@ -534,6 +566,7 @@ int main(void)
         TEST(leases_stand_still_meanwhile),
         TEST(calls_fail),
         TEST(a_body_goes_with_its_put),
+        TEST(a_put_that_is_in_is_no_failure),
         TEST(allocations_fail_at_random),
         TEST(each_allocation_fails),
         TEST(each_allocation_of_plans_fails),

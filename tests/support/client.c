@@ -19,6 +19,8 @@
 #include <cmocka.h>
 #include <curl/curl.h>
 
+#include "support/described.h"
+
 enum { URL_SIZE = 4096 };
 
 static const char unix_prefix[] = "unix:";
@@ -117,6 +119,15 @@ static void prepare(struct client *client, const char *method, const char *path,
     curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, head ? NULL : method);
 }
 
+/* Behind those of 1xx, which come first. */
+static const char *last_head(const char *head)
+{
+    const char *end;
+    while ((end = strstr(head, "\r\n\r\n")) != NULL && end[4] != '\0')
+        head = end + 4;
+    return head;
+}
+
 const struct answer *client_send(struct client *client, const char *method, const char *path,
                                  const char *const *fields, const char *body)
 {
@@ -141,6 +152,7 @@ const struct answer *client_send(struct client *client, const char *method, cons
     if (client->body.at != NULL)
         client->answer.body = client->body.at;
     client->answer.size = client->body.size;
+    described_check(method, path, client->answer.status, last_head(client->answer.head));
     return &client->answer;
 }
 

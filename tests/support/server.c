@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/portable.h"
+#include "support/described.h"
 #include "support/postgres.h"
 
 extern char **environ;
@@ -580,10 +581,15 @@ int server_health(const char *address)
 
 int server_stop_all(void **state)
 {
+    char why[DESCRIBED_WHY_SIZE];
     bool good = true;
     (void)state;
     while (servers_len > 0)
         good = end_well(servers[--servers_len]) && good;
     temporary_remove_all();
+    if (!described_well(why)) {
+        fprintf(stderr, "%s\n", why);
+        good = false;
+    }
     return good ? 0 : -1;
 }

@@ -92,7 +92,7 @@ int64_t server_cpu_ms(const struct server *server);
 void server_forget(struct server *server);
 
 /* The teardown of every test: ends what is left, removes temporary files. Not 0 when one could not
- * be ended with SIGTERM or a sanitizer has complained. */
+ * be ended with SIGTERM, a sanitizer has complained, or an answer was not as described. */
 int server_stop_all(void **state);
 
 /* ---- for waits of any kind */
