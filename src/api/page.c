@@ -3,7 +3,7 @@
  * secret: the browser asks the other endpoints for all that it shows, with the user's token. */
 #include "api/page.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include "api/embed.h"
 #include "api/endpoint.h"
@@ -16,20 +16,20 @@ EMBED(page_js, "src/api/page/jobd.js");
 EMBED(page_icon, "src/api/page/icon.svg");
 EMBED(page_text, "src/api/page/index.txt");
 
-enum { HTML, CSS, JS, ICON, TEXT, FILES };
+enum { HTML, CSS, JS, ICON, FILES };
 
 static struct content files[FILES] = {[HTML] = {.type = "text/html; charset=utf-8"},
                                       [CSS] = {.type = "text/css; charset=utf-8"},
                                       [JS] = {.type = "text/javascript; charset=utf-8"},
-                                      [ICON] = {.type = "image/svg+xml"},
-                                      [TEXT] = {.type = TYPE_TEXT}};
+                                      [ICON] = {.type = "image/svg+xml"}};
 
 void page_init(void)
 {
     static const char *const bytes[FILES][2] = {
-        [HTML] = {page_html, page_html_end}, [CSS] = {page_css, page_css_end},
-        [JS] = {page_js, page_js_end},       [ICON] = {page_icon, page_icon_end},
-        [TEXT] = {page_text, page_text_end},
+        [HTML] = {page_html, page_html_end},
+        [CSS] = {page_css, page_css_end},
+        [JS] = {page_js, page_js_end},
+        [ICON] = {page_icon, page_icon_end},
     };
     for (unsigned i = 0; i < FILES; i++) {
         files[i].bytes = bytes[i][0];
@@ -46,18 +46,25 @@ void page_init(void)
 static enum step answer_file(struct call *call, unsigned file)
 {
     struct reply *reply = call->reply;
-    if (!call->api->page && file != TEXT)
+    if (!call->api->page)
         return respond_error(call, 404, "not found");
     reply->policy = POLICY;
     reply_content(reply, call->request, &files[file]);
     return STEP_REPLY;
 }
 
+/* First a line that can be pasted as it is. */
 static enum step answer_root(struct call *call, enum jobd_result result)
 {
+    char base[REQUEST_BASE_SIZE];
     (void)result;
-    bool page = call->api->page && request_accepts(call->request, "text/html");
-    return answer_file(call, page ? HTML : TEXT);
+    if (call->api->page && request_accepts(call->request, "text/html"))
+        return answer_file(call, HTML);
+    if (!request_base(call->request, base))
+        snprintf(base, sizeof base, "http://localhost:8080");
+    call->reply->policy = POLICY;
+    return respond_printed(call, "curl -d 'some work' '%s/do'\n%s%s", base, page_text,
+                           call->api->page ? "Browsers get a page here.\n" : "");
 }
 
 static enum step answer_css(struct call *call, enum jobd_result result)

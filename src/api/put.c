@@ -353,9 +353,11 @@ const struct endpoint put_endpoints[] = {
         .has_body = true,
         .summary = "Puts a job in: the body is its payload.",
         .answers = "200 bytes, 202 Queued|text, 429, 500 Problem|bytes",
-        .sent = "200 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated, "
+        .sent = "200 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated "
+                "Jobd-Duplicate Jobd-Replaced, "
                 "202 Location Jobd-Duplicate Jobd-Replaced Jobd-State, "
-                "500 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated",
+                "500 Location! Preference-Applied! Jobd-State! Jobd-Output-Truncated "
+                "Jobd-Duplicate Jobd-Replaced",
         .fields = {"Idempotency-Key", "Prefer", "traceparent"},
         .parse = parse_put,
         .start = start_put,

@@ -125,6 +125,17 @@ void request_fields(const struct request *request, head_field *each, void *conte
         MHD_get_connection_values(request->source, MHD_HEADER_KIND, one_field, &fields);
 }
 
+bool request_base(const struct request *request, char out[REQUEST_BASE_SIZE])
+{
+    const struct exchange *exchange = exchange_with(request);
+    const struct field *host = &exchange->headers.host;
+    const char *scheme = exchange->loop->http->config.tls ? "https" : "http";
+    if (host->size == 0 || host->size >= REQUEST_BASE_SIZE - sizeof "https://")
+        return false;
+    snprintf(out, REQUEST_BASE_SIZE, "%s://%.*s", scheme, (int)host->size, host->text);
+    return true;
+}
+
 const char *request_none_match(const struct request *request, char *room, size_t size)
 {
     const struct field *field = &exchange_with(request)->headers.none_match;

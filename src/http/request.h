@@ -119,6 +119,11 @@ static inline const char *request_parameter(const struct request *request, const
     return request->has_parameters ? request_query(request, name) : NULL;
 }
 
+/* Where it was sent to, as a URL begins: `http://localhost:8080`, without a path. It has only
+ * letters, digits and -._~%:[] behind the scheme. False: it has no Host field, or none that fits.
+ */
+enum { REQUEST_BASE_SIZE = 300 };
+bool request_base(const struct request *request, char out[REQUEST_BASE_SIZE]);
 /* Does its Accept field name this type? A wildcard is not enough. */
 bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */

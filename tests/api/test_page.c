@@ -31,7 +31,8 @@ static void people_get_the_page_and_programs_a_text(void **state)
     assert_int_equal(answer->status, 200);
     assert_field(answer, "Content-Type", "text/plain; charset=utf-8");
     assert_field(answer, "Vary", "Accept");
-    assert_non_null(strstr(answer->body, "curl -d 'some work' localhost:8080/do\n"));
+    assert_field(answer, "X-Content-Type-Options", "nosniff");
+    assert_non_null(strstr(answer->body, "a page here"));
     answer = client_send(client, "GET", "/", FIELDS(HTML), NULL);
     assert_int_equal(answer->status, 200);
     assert_field(answer, "Content-Type", "text/html; charset=utf-8");
@@ -44,6 +45,57 @@ static void people_get_the_page_and_programs_a_text(void **state)
         assert_int_equal(answer->status, 200);
         assert_field(answer, "Content-Type", files[i].type);
     }
+    client_free(client);
+}
+
+static void assert_begins(const char *text, const char *begin)
+{
+    if (strncmp(text, begin, strlen(begin)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", text, begin);
+}
+
+/* Who pastes it puts a job into the server that he has asked, whatever its address. */
+static void the_first_line_of_the_text_can_be_pasted(void **state)
+{
+    char line[128], word[16] = "";
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer = client_get(client, "/");
+    snprintf(line, sizeof line, "curl -d 'some work' 'http://%s/do'\n", server_address(server));
+    assert_begins(answer->body, line);
+    unsigned lines = 0;
+    for (const char *at = answer->body; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    assert_in_range(lines, 5, 10);
+    snprintf(strchr(line, '\n'), sizeof " -s", " -s"); /* curl shows no progress */
+    FILE *pasted = popen(line, "re");
+    assert_non_null(pasted);
+    assert_non_null(fgets(word, sizeof word, pasted));
+    assert_int_equal(pclose(pasted), 0);
+    assert_string_equal(word, "queued\n");
+    answer = client_send(client, "GET", "/", FIELDS("Host: [::1]:1234"), NULL);
+    assert_begins(answer->body, "curl -d 'some work' 'http://[::1]:1234/do'\n");
+    client_free(client);
+}
+
+/* Nothing but a host gets there, and no long one. */
+static void its_address_is_none_that_somebody_made_up(void **state)
+{
+    static const char tokens[] = "admin aaaaaaaaaaaaaaaa\n";
+    struct server *server = server_start("-w", "0", "--token-file", temporary_file("t", tokens));
+    struct client *client = client_new(server);
+    char host[400] = "Host: ";
+    (void)state;
+    const struct answer *answer =
+        client_send(client, "GET", "/", FIELDS("Host: jobs.example"), NULL);
+    assert_begins(answer->body, "curl -d 'some work' 'http://jobs.example/do'\n");
+    memset(host + strlen(host), 'x', 300);
+    answer = client_send(client, "GET", "/", FIELDS(host), NULL);
+    assert_int_equal(answer->status, 200);
+    assert_begins(answer->body, "curl -d 'some work' 'http://localhost:8080/do'\n");
+    answer = client_send(client, "GET", "/", FIELDS("Host: x';id;'"), NULL);
+    assert_int_equal(answer->status, 400);
     client_free(client);
 }
 
@@ -125,6 +177,7 @@ static void there_may_be_no_page(void **state)
     const struct answer *answer = client_send(client, "GET", "/", FIELDS(HTML), NULL);
     assert_int_equal(answer->status, 200);
     assert_field(answer, "Content-Type", "text/plain; charset=utf-8");
+    assert_null(strstr(answer->body, "page"));
     assert_int_equal(client_get(client, "/jobd.js")->status, 404);
     client_free(client);
 }
@@ -247,6 +300,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(people_get_the_page_and_programs_a_text),
+        TEST(the_first_line_of_the_text_can_be_pasted),
+        TEST(its_address_is_none_that_somebody_made_up),
         TEST(it_is_small),
         TEST(the_page_has_a_policy),
         TEST(what_is_known_is_not_sent_again),

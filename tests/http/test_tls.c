@@ -77,6 +77,7 @@ static void requests_over_tls(void **state)
     assert_answer(client_get(client, path), 200, body);
     assert_int_equal(client_send(client, "POST", "/do", FIELDS("Prefer: wait=15"), NULL)->status,
                      200); /* parked, and resumed */
+    assert_non_null(strstr(client_get(client, "/")->body, "'https://"));
     assert_int_equal(client_get(client, "/healthz")->connects, 0);
     client_free(client);
 }

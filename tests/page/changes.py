@@ -23,7 +23,7 @@ def live(chrome):
     """Figures move with each change, and not by asking."""
     page = chrome.page(URL)
     page.wait("document.querySelectorAll('.card').length === 2")
-    page.wait("document.getElementById('live').innerText === 'Live'")
+    page.wait("document.getElementById('live').checked")
     while page.requests("/status") < 2: # when it came, and when the changes began to come
         page.run("new Promise(done => requestAnimationFrame(done))")
     begun, before = time.monotonic(), page.requests("/status")
@@ -55,6 +55,7 @@ def live(chrome):
     await_figures(page, running=0, done=2)
     page.wait("parseFloat(document.querySelector('figcaption .done').innerText.slice(5)) > 0")
     page.wait("document.querySelector('figcaption .waiting').innerText === 'waiting 5'")
+    page.wait("[...document.querySelectorAll('.chart i')].every(e => getComputedStyle(e).clipPath.startsWith('polygon'))")
     asked_rarely(page, begun, before)
     # A list is asked for again when something in it has changed, and else not.
     page.go("#/jobs?queue=mail&state=queued")

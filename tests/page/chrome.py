@@ -186,13 +186,21 @@ class Page:
         return sum(event.get("sessionId") == self.session and event["method"] == "Network.requestWillBeSent"
                    and event["params"]["request"]["url"].split("?")[0].endswith(path) for event in self.chrome.events)
 
+    def open_requests(self, path):
+        """How many of those it still waits for."""
+        self.run("0")
+        mine = [event for event in self.chrome.events if event.get("sessionId") == self.session]
+        ended = {event["params"]["requestId"] for event in mine if event["method"] in ("Network.loadingFinished", "Network.loadingFailed")}
+        return sum(event["method"] == "Network.requestWillBeSent" and event["params"]["requestId"] not in ended
+                   and event["params"]["request"]["url"].split("?")[0].endswith(path) for event in mine)
+
     def heap(self):
         """Bytes that its script holds."""
         self.call("HeapProfiler.collectGarbage")
         return self.call("Runtime.getHeapUsage")["usedSize"]
 
     def complaints(self, but=()):
-        """Errors, exceptions and reports of the policy; without those that contain one of `but`."""
+        """Errors, exceptions and reports of the policy; without errors that contain one of `but`."""
         self.run("0")
         found = []
         for event in self.chrome.events:
@@ -203,7 +211,9 @@ class Page:
             if method == "Runtime.exceptionThrown" or method == "Audits.issueAdded" and not about_speed:
                 found.append(json.dumps(params))
             elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
-                found.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+                text = f"{params['entry']['text']} {params['entry'].get('url', '')}"
+                if not any(word in text for word in but):
+                    found.append(text)
             elif method == "Runtime.consoleAPICalled":
                 found.append(json.dumps(params["args"]))
-        return [text for text in found if not any(word in text for word in but)]
+        return found

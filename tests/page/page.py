@@ -13,8 +13,9 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from changes import flood, live  # noqa: E402,F401
-from chrome import Chrome  # noqa: E402
-from scene import FOLDER, NAME, URL, ask, await_state, put, queue  # noqa: E402
+from chrome import Chrome, PATIENCE_S  # noqa: E402
+from lists import bulk, jobs, schedules, workers  # noqa: E402,F401
+from scene import FOLDER, NAME, URL, answer, ask, asked, await_state, put, queue  # noqa: E402
 
 HOSTILE = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
 AXE = "build/axe/node_modules/axe-core/axe.min.js"
@@ -22,12 +23,6 @@ AXE = "build/axe/node_modules/axe-core/axe.min.js"
 
 def words(page):
     return page.run("[...document.querySelectorAll('main button, main a')].map(e => e.innerText)")
-
-
-def asked(page, text):
-    """The dialog before harm: it says this, and what has the focus changes nothing."""
-    page.wait(f"document.querySelector('#ask[open]')?.innerText.includes({json.dumps(text)})")
-    page.wait("document.activeElement.innerText === 'Keep as it is'")
 
 
 # ---- what is tried
@@ -48,11 +43,7 @@ def stuck(chrome):
             page.go("#/")
 
     # What has waited for a minute, without a minute's wait.
-    page.run("""window.really = fetch; window.fetch = async (...args) => {
-        const reply = await really(...args);
-        if (!String(args[0]).startsWith('status')) return reply;
-        return new Response((await reply.text()).replace(/"oldest_age_ms":[1-9][0-9]*/g, '"oldest_age_ms":61000'), reply);
-    }; 0""")
+    answer(page, "status", '/"oldest_age_ms":[1-9][0-9]*/g', '"oldest_age_ms":61000')
     ask("POST", "queues/paused/pause")
     parent = put("do/paused")
     for name in ("nobody", "one", "keys", "keys", "rate", "busy"):
@@ -91,7 +82,7 @@ def queues(chrome):
     page = chrome.page(URL)
     page.await_text("3 of 5 places")
     page.wait("document.title === 'Queues · jobd'")
-    page.wait("document.querySelectorAll('svg').length === 4") # two charts a queue
+    page.wait("document.querySelectorAll('.chart').length === 4") # two charts a queue
     page.press("Pause default")
     page.await_text("default: 3 jobs wait, as it is paused.")
     assert queue()["paused"]
@@ -122,11 +113,17 @@ def queues(chrome):
     page.press("Resume default")
     page.await_text("default: 5 jobs wait and more are turned away, as nobody takes them.")
     # Updates can be stopped, and go on.
-    page.press("Live")
-    page.wait("document.getElementById('live').innerText === 'Stopped'")
+    live = "document.getElementById('live')"
+    page.click(live)
+    page.wait(f"!{live}.checked")
     ask("POST", "queues/default/purge")
-    page.press("Stopped")
+    page.click(live)
     page.await_text("0 of 5 places")
+    # What holds for the whole server is said in every view.
+    answer(page, "status", '"ready":true', '"ready":false,"reason":"draining"')
+    for view in ("#/jobs", "#/workers", "#/schedules", "#/put", "#/"):
+        page.go(view)
+        page.await_text("It takes no new jobs: draining.")
     return page
 
 
@@ -157,59 +154,6 @@ def keys(chrome):
     return page
 
 
-def jobs(chrome):
-    ids = [put(f"do/mail?tag=t{n % 2}&key=k{n % 3}") for n in range(60)]
-    page = chrome.page(URL + "#/jobs")
-    page.await_text("50 jobs")
-    page.wait(f"document.querySelector('tbody a').innerText === '{ids[-1]}'") # the newest first
-    page.press("Go on →")
-    page.await_text("10 jobs")
-    # The filter is in the address.
-    page.run("(e => { e.value = 'queued'; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector('[name=state]'))")
-    page.wait("location.hash.includes('state=queued')")
-    page.await_text("50 jobs")
-    page.type("document.querySelector('[name=tag]')", "t1")
-    page.press("Show")
-    page.wait("location.hash.includes('tag=t1')")
-    page.await_text("30 jobs")
-    page.type("document.querySelector('[name=key]')", "k0")
-    page.key("Enter")
-    page.await_text("10 jobs")
-    # One, then those that are chosen, then all that match.
-    match = [job for n, job in enumerate(ids) if n % 2 == 1 and n % 3 == 0]
-    page.press(f"Cancel… {match[-1]}")
-    asked(page, f"Cancel job {match[-1]} of mail, which is queued?")
-    page.press("Cancel the job")
-    page.await_text("9 jobs")
-    await_state(match[-1], "cancelled")
-    for job in match[:2]:
-        page.click(f"[...document.querySelectorAll('input')].find(e => e.ariaLabel === 'Choose job {job}')")
-    page.press("Cancel… Chosen")
-    asked(page, "Cancel 2 jobs?")
-    page.press("Cancel 2 jobs")
-    page.await_text("7 jobs")
-    page.press("Cancel… All that match")
-    asked(page, "Cancel 7 jobs?")
-    page.press("Cancel 7 jobs")
-    page.await_text("No job matches")
-    assert queue("mail")["queued"] == 50
-    page.go("#/jobs?queue=mail&state=cancelled")
-    page.await_text("10 jobs")
-    page.press(f"Retry {match[-1]}")
-    page.await_text("9 jobs")
-    assert queue("mail")["queued"] == 51
-    page.click(f"[...document.querySelectorAll('input')].find(e => e.ariaLabel === 'Choose job {match[0]}')")
-    page.press("Retry… Chosen")
-    page.press("Retry 1 job")
-    page.await_text("8 jobs")
-    page.press("Retry… All that match")
-    asked(page, "Retry 8 jobs?")
-    page.press("Retry 8 jobs")
-    page.await_text("No job matches")
-    assert queue("mail")["queued"] == 60
-    return page
-
-
 def job(chrome):
     number = '{"id":12345678901234567890,"a":[1,2]}'
     page = chrome.page(URL)
@@ -227,12 +171,30 @@ def job(chrome):
     # JSON is indented where its numbers survive that; bytes are shown as bytes.
     for body, kind, shown in ((': \'{"a":[1,2]}\'', "text/plain", ': \'{"a":[1,2]}\''), ("[1,2.5]", "application/json", "[\n  1,\n  2.5\n]"),
                               (number, "application/json", number), (b"\x00\x01ABC\xff", "application/octet-stream", "00 01 41 42 43 ff"),
-                              ("z" * 66000, "text/plain", "Save it to see all.")):
+                              ("z" * 66000, "text/plain", "The first 64 KiB. Save it to see all."),
+                              (b"\0" * 16385, "application/octet-stream", "The first 16 KiB. Save it to see all.")):
         done = ask("POST", "do", body, Content_Type=kind)["id"]
         ask("GET", f"jobs/{done}?wait=30s")
         page.go(f"#/jobs/{done}")
         page.await_text(f"Job {done}")
         page.await_text(shown)
+    # One that failed before it was done; and what such a one wrote is no failure.
+    again = put("do?attempts=2", "[ $JOBD_ATTEMPT = 2 ] || { echo it was down >&2; exit 1; }")
+    await_state(again, "done")
+    page.go(f"#/jobs/{again}")
+    page.await_text(f"Job {again}")
+    page.await_text("attempts that failed\n\nattempt 1, ")
+    page.await_text("it was down")
+    answer(page, f"jobs/{again}", '"state":"done"', '"state":"done","error":"it is old"')
+    page.go("#/")
+    page.go(f"#/jobs/{again}")
+    page.await_text("standard error\nit is old")
+    page.wait("!document.querySelector('main .failed, main .harm, main [role=alert]')")
+    # What is no text is shown as bytes, also as it comes.
+    runs = put("do", "printf '\\377\\376ok'; trap 'kill $!; exit 0' TERM; sleep 600 & wait")
+    page.go(f"#/jobs/{runs}")
+    page.await_text("000000  ff fe ")
+    ask("DELETE", f"jobs/{runs}")
     # One that runs.
     runs = put("do", "echo begun; trap 'kill $!; exit 0' TERM; sleep 600 & wait")
     page.go(f"#/jobs/{runs}")
@@ -251,53 +213,11 @@ def job(chrome):
     return page
 
 
-def schedules(chrome):
-    ask("PUT", "schedules/nightly?cron=0+3+*+*+*&tz=Europe/Paris&queue=mail", "report")
-    ask("PUT", "schedules/often?every=6h&queue=mail", "sweep")
-    page = chrome.page(URL + "#/schedules")
-    page.await_text("2 schedules")
-    page.await_text("0 3 * * * Europe/Paris")
-    page.await_text("every 6h")
-    assert queue("mail")["queued"] == 0
-    page.press("Run now nightly")
-    page.wait("fetch('queues/mail').then(reply => reply.json()).then(queue => queue.queued === 1)")
-    page.press("Pause nightly")
-    page.wait("/nightly.*paused/s.test(document.querySelector('tbody tr').innerText)")
-    assert ask("GET", "schedules/nightly")["paused"] and not ask("GET", "schedules/often")["paused"]
-    page.press("Resume nightly")
-    page.wait("!document.querySelector('tbody').innerText.includes('paused')")
-    assert not ask("GET", "schedules/nightly")["paused"]
-    job = ask("GET", "jobs?queue=mail")["jobs"][0]["id"]
-    page.go(f"#/jobs/{job}")
-    page.await_text(f"Job {job}")
-    page.run("[...document.querySelectorAll('main a')].find(a => a.innerText === 'nightly').click()")
-    page.await_text("2 schedules")
-    return page
-
-
-def workers(chrome):
-    job = put("do/mail?attempts=3")
-    page = chrome.page(URL + "#/workers")
-    page.await_text("0 jobs at remote workers")
-    lease = ask("POST", "take/mail?worker=box7&lease=1h")["lease"]
-    page.await_text("1 job at remote workers")
-    row = page.run("document.querySelector('tbody tr').innerText")
-    assert "box7" in row and "mail" in row and str(job) in row, row
-    page.run("document.querySelector('tbody a').click()")
-    page.await_text(f"Job {job}")
-    page.await_text("box7")
-    page.go("#/workers")
-    page.await_text("1 job at remote workers")
-    ask("POST", lease[1:] + "/done", "sent")
-    page.await_text("0 jobs at remote workers")
-    return page
-
-
 def putting(chrome):
     page = chrome.page(URL + "#/put")
     page.await_text("Put a job in")
     page.run("(e => { e.value = 'mail'; e.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector('select'))")
-    for name, text in (("payload", "it's a letter"), ("type", "text/x-letter"), ("delay", "1h"), ("priority", "1"), ("key", "tenant7")):
+    for name, text in (("payload", "@it's a letter"), ("type", "text/x-letter"), ("delay", "1h"), ("priority", "1"), ("key", "tenant7")):
         page.type(f"document.querySelector('[name={name}]')", text)
     line = page.run("document.querySelector('pre').innerText")
     page.press("Copy")
@@ -305,13 +225,13 @@ def putting(chrome):
     page.await_text(": scheduled")
     inside = ask("GET", "jobs?queue=mail")["jobs"]
     assert len(inside) == 1 and inside[0]["priority"] == 1 and inside[0]["key"] == "tenant7", inside
-    assert ask("GET", f"jobs/{inside[0]['id']}/payload") == b"it's a letter"
+    assert ask("GET", f"jobs/{inside[0]['id']}/payload") == b"@it's a letter"
     # The line does the same.
     assert line.startswith("curl ")
     assert os.system(line + " -s >" + os.devnull) == 0
     more = ask("GET", "jobs?queue=mail")["jobs"]
     assert len(more) == 2 and more[1]["priority"] == 1 and more[1]["key"] == "tenant7"
-    assert ask("GET", f"jobs/{more[1]['id']}/payload") == b"it's a letter"
+    assert ask("GET", f"jobs/{more[1]['id']}/payload") == b"@it's a letter"
     # One that waits for others says which.
     ids = [job["id"] for job in more]
     batch = ask("POST", "do/mail?batch=lines&delay=1h", "one\ntwo\n")["ids"][0]
@@ -326,7 +246,7 @@ def putting(chrome):
     page.press("Put it in")
     page.await_text("priority")
     page.wait("document.getElementById('said').innerText.includes('0 to 7')")
-    page.wait("document.querySelector('textarea').value === 'it\\'s a letter'")
+    page.wait("document.querySelector('textarea').value === '@it\\'s a letter'")
     return page
 
 
@@ -346,7 +266,7 @@ def tokens(chrome):
     use("wrong-wrong-wrong")
     page.await_text("the bearer token is not known")
     page.press("Back")
-    for scope in ("read", "read+data", "put", "work", "put:mail", "admin:mail", "admin"):
+    for scope in ("read", "read+data", "put", "work", "read:mail", "put:mail", "admin:mail", "admin"):
         name = (scope + "-" + scope + "-" + scope).replace(":", ".").replace("+", ".")
         page.go("#/")
         use(name)
@@ -354,9 +274,30 @@ def tokens(chrome):
         shown = {"admin": "", "admin:mail": "token: admin mail"}.get(scope, "token: " + scope.replace(":", " "))
         page.wait(f"(document.getElementById('server').innerText.trim().match(/token:.*/) || [''])[0] === '{shown}'")
         has_buttons = "true" if scope.startswith("admin") else "false"
-        page.wait(f"main.innerText.includes('Pause') === {has_buttons} && main.querySelectorAll('.card').length === {1 if ':' in scope else 2}")
+        page.wait(f"main.innerText.includes('Pause') === {has_buttons} && main.querySelectorAll('.card').length === {1 if ':' in scope else 3}")
         may_put = "true" if scope[:3] in ("put", "adm") else "false"
         page.wait(f"document.querySelector('nav [href=\"#/put\"]').hidden !== {may_put}")
+        page.wait(f"document.querySelector('nav [href=\"#/schedules\"]').hidden === {'true' if ':' in scope else 'false'}")
+        # Neither by its key, nor by its address.
+        page.run("document.activeElement.blur()")
+        for key, offered in (("p", may_put == "true"), ("s", ":" not in scope)):
+            page.go("#/jobs")
+            page.wait("document.querySelector('h1').innerText === 'Jobs'")
+            page.key(key)
+            assert page.run("location.hash") == ({"p": "#/put", "s": "#/schedules"}[key] if offered else "#/jobs"), scope
+        page.go("#/put")
+        page.wait(f"document.querySelector('main form') != null === {may_put} && document.title.startsWith('Put')")
+        if may_put == "false":
+            page.await_text("It needs a token of scope put.")
+        else:
+            assert page.run("[...document.querySelectorAll('main option')].map(e => e.value).join()") == ("mail" if ":" in scope else "default,mail")
+        page.go("#/workers")
+        page.await_text("0 jobs at remote workers")
+        if scope.startswith("admin"):
+            page.go("#/jobs?tag=zz")
+            page.await_text("No job matches")
+            page.press("Cancel… All that match")
+            page.wait("document.getElementById('said').innerText === 'None to Cancel'")
         page.go("#/jobs?queue=mail")
         page.wait("document.querySelector('tbody a')")
         assert any("Cancel" in word for word in words(page)) == scope.startswith("admin"), scope
@@ -364,7 +305,7 @@ def tokens(chrome):
         page.await_text("Job ")
         page.wait("document.title.startsWith('Job ')")
         page.await_text("created at")
-        if scope != "read":
+        if scope.split(":")[0] != "read":
             page.await_text("secret payload")
         else:
             assert "secret payload" not in page.text()
@@ -450,7 +391,9 @@ def gone(chrome):
                                 ("#/jobs", "tbody b.done", put)):
         page.go(view)
         page.wait(f"document.querySelector('{shown}')")
+        await_open(page, "/output", view != "#/jobs")
         hide(page, True)
+        await_open(page, "/output", 0)
         page.run("new Promise(done => setTimeout(done, 1000))") # what it has asked for may still come
         before = page.requests("")
         change()
@@ -458,7 +401,26 @@ def gone(chrome):
         assert page.requests("") == before, "it asks, though it is hidden"
         hide(page, False)
     page.await_text("2 jobs")
+    # What a job that runs puts out comes again when it may, and does not when updates are stopped.
+    for job in (job, ask("POST", "take?lease=1h")["id"]):
+        page.go(f"#/jobs/{job}")
+        page.await_text(f"Job {job}")
+    for stop, go_on in ((lambda: hide(page, True), lambda: hide(page, False)),
+                        (lambda: page.click("document.getElementById('live')"),) * 2):
+        await_open(page, "/output", 1)
+        stop()
+        await_open(page, "/output", 0)
+        go_on()
+    await_open(page, "/output", 1)
     return page
+
+
+def await_open(page, path, number):
+    """So many such requests go on."""
+    deadline = time.monotonic() + PATIENCE_S
+    while page.open_requests(path) != number:
+        assert time.monotonic() < deadline, f"not {number} of {path}, but {page.open_requests(path)}"
+        page.run("new Promise(done => requestAnimationFrame(done))")
 
 
 def many(chrome):
@@ -489,7 +451,9 @@ def looks(chrome):
         put("do/slow")
     put("do/reports?delay=1h&tag=nightly&key=tenant7", "report")
     runs = put("do/default", "for i in 1 2 3; do echo line $i; done; trap 'kill $!; exit 0' TERM; sleep 600 & wait")
-    views = {"queues": "#/", "jobs": "#/jobs", "failed": f"#/jobs/{failed}", "running": f"#/jobs/{runs}",
+    long = "q" * 64
+    put("do/" + long)
+    views = {"queues": "#/", "jobs": "#/jobs", "long": f"#/jobs?queue={long}", "failed": f"#/jobs/{failed}", "running": f"#/jobs/{runs}",
              "schedules": "#/schedules", "workers": "#/workers", "put": "#/put"}
     axe = open(AXE, encoding="utf-8").read() if os.path.exists(AXE) else None
     if not axe:
@@ -505,7 +469,7 @@ def looks(chrome):
                 page.wait("document.querySelector('main h1')")
                 page.wait({"failed": "document.querySelectorAll('pre').length", "running": "document.querySelector('b.running')",
                            "put": "document.querySelector('textarea')", "queues": "document.querySelector('.card')",
-                           "jobs": "document.querySelector('tbody a')"}.get(name, f"document.title.toLowerCase().startsWith('{name}')"))
+                           "jobs": "document.querySelector('tbody a')", "long": "document.querySelectorAll('tbody tr').length === 1"}.get(name, f"document.title.toLowerCase().startsWith('{name}')"))
                 page.picture(os.path.join(FOLDER, f"{name}-{width}-{'dark' if dark else 'light'}.png"))
                 if page.run("document.documentElement.scrollWidth > innerWidth"):
                     found.append(f"{name} scrolls sideways at {width}")

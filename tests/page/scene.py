@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The server that the page is of: what was named on the command line, and requests to it."""
+"""The server that the page is of: what was named on the command line, and requests to it. And what
+the page is asked for more than once."""
 
 import json
 import sys
@@ -34,3 +35,18 @@ def await_state(job, state):
 
 def queue(name="default"):
     return ask("GET", "queues/" + name)
+
+
+def asked(page, text):
+    """The dialog before harm: it says this, and what has the focus changes nothing."""
+    page.wait(f"document.querySelector('#ask[open]')?.innerText.includes({json.dumps(text)})")
+    page.wait("document.activeElement.innerText === 'Keep as it is'")
+
+
+def answer(page, path, text, instead):
+    """From now on it reads something else in answers whose path begins so."""
+    page.run("""window.really ||= fetch; window.fetch = async (...args) => {
+        const reply = await really(...args);
+        if (!String(args[0]).startsWith(%s)) return reply;
+        return new Response((await reply.text()).replace(%s, %s), reply);
+    }; 0""" % (json.dumps(path), text if text.startswith("/") else json.dumps(text), json.dumps(instead)))

@@ -94,6 +94,12 @@ static void jobs_are_found_retried_and_cancelled(void **state)
     browse("jobs", server_address(start(TWO)));
 }
 
+static void bulk_verbs_are_about_what_is_shown(void **state)
+{
+    (void)state;
+    browse("bulk", server_address(start(TWO)));
+}
+
 static void a_job_shows_all_of_itself(void **state)
 {
     (void)state;
@@ -122,13 +128,15 @@ static void what_a_token_may_not_do_is_not_offered(void **state)
 {
     static const char tokens[] = "read read-read-read\nread+data read.data-read.data-read.data\n"
                                  "put put-put-put\nwork work-work-work\n"
+                                 "read:mail read.mail-read.mail-read.mail\n"
                                  "put:mail put.mail-put.mail-put.mail\n"
                                  "admin:mail admin.mail-admin.mail-admin.mail\n"
                                  "admin admin-admin-admin\n";
     (void)state;
     need("chromium");
     browse("tokens", server_address(server_start("-c", temporary_file("page.json", TWO),
-                                                 "--token-file", temporary_file("t", tokens))));
+                                                 "--token-file", temporary_file("t", tokens),
+                                                 "--callback-allow", "http://127.0.0.1/")));
 }
 
 static void scripts_stay_text(void **state)
@@ -172,6 +180,10 @@ static void a_flood_of_changes_does_not_freeze_it(void **state)
                                          "\"mail\": {\"capacity\": 9, \"workers\": 0}}}")));
 }
 
+/* As long as a queue's name may be. */
+#define Q16 "qqqqqqqqqqqqqqqq"
+#define Q64 Q16 Q16 Q16 Q16
+
 static void it_can_be_read_by_everybody(void **state)
 {
     (void)state;
@@ -182,6 +194,7 @@ static void it_can_be_read_by_everybody(void **state)
                                 "  \"cat >/dev/null; echo smtp.example.org: connection refused >&2;"
                                 "   exit 75\"]},"
                                 "\"slow\": {\"capacity\": 7, \"sleep\": \"10m\"},"
+                                "\"" Q64 "\": {\"workers\": 0},"
                                 "\"reports\": {\"capacity\": 1000, \"workers\": 0}}}")));
 }
 
@@ -237,6 +250,7 @@ int main(void)
         TEST(a_stuck_queue_says_why),
         TEST(it_is_used_by_keys_alone),
         TEST(jobs_are_found_retried_and_cancelled),
+        TEST(bulk_verbs_are_about_what_is_shown),
         TEST(a_job_shows_all_of_itself),
         TEST(schedules_run_pause_and_resume),
         TEST(workers_are_shown_with_what_they_have),

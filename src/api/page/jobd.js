@@ -3,15 +3,14 @@ const STATES = ['queued', 'scheduled', 'blocked', 'running', 'done', 'failed', '
 const SHOWN_MAX = 65536, STATUS_MS = 10000, AGAIN_MS = 2000;
 
 function h(what, ...kids) {
-  const [tag, classes] = what.split('.');
-  const e = document.createElementNS('http://www.w3.org/' + (/svg|poly/.test(tag) ? '2000/svg' : '1999/xhtml'), tag);
-  if (classes) e.setAttribute('class', classes);
+  const [tag, classes = ''] = what.split('.'), e = document.createElement(tag);
+  e.className = classes;
   if (kids[0]?.constructor === Object)
-    for (const [name, value] of Object.entries(kids.shift())) typeof value === 'string' ? e.setAttribute(name, value) : e[name] = value;
+    for (const [name, value] of Object.entries(kids.shift())) name in e ? e[name] = value : e.setAttribute(name, value);
   e.append(...kids.flat(9).filter(Boolean));
   return e;
 }
-const button = (text, onclick, of, kind = '') => h('button' + kind, {onclick, 'aria-label': `${text} ${of}`}, text);
+const button = (text, verb, of, kind = '') => h('button' + kind, {onclick: () => attempt(verb), 'aria-label': `${text} ${of}`}, text);
 const pre = (label, text) => h('pre', {tabIndex: 0, role: 'region', 'aria-label': label}, text);
 const bar = (...kids) => h('div.row', kids), apart = (...kids) => h('div.row apart', kids);
 const cells = (tag, list) => h('tr', list.map(cell => h(tag, cell)));
@@ -19,13 +18,14 @@ const table = (caption, heads, rows) => h('div.scroll', {tabIndex: 0}, h('table'
 const fields = (kind, list) => h('dl.' + kind, list.map(([name, value]) => h('div', h('dt', name), h('dd', value))));
 const link = (href, ...kids) => h('a', {href: '#/' + href}, kids);
 const jobLink = id => link('jobs/' + id, String(id)), jobsOf = (values, text) => link('jobs' + query(values), text);
-const others = paths => paths.map(path => [path.startsWith('/batches/') ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' ']);
+const others = paths => paths.map(path => [/batch/.test(path) ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' ']);
 
 const number = n => (n || 0).toLocaleString('en'), jobs = (n, what = 'job') => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
+const some = ({length}, next, what) => jobs(length, what) + (next ? ' and more' : '');
 const round = n => +n.toFixed(n < 10);
-const scaled = (n, units) => { const [size, unit] = units.find(([size]) => n >= size) || [1, units.at(-1)]; return `${round(n / size)} ${unit}`; };
-const bytes = n => scaled(n, [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [1024, 'KiB'], 'B']);
-const duration = ms => scaled(ms, [[864e5, 'd'], [36e5, 'h'], [6e4, 'min'], [1e3, 's'], 'ms']);
+const scaled = (n, units) => Object.entries(units).filter(([, size]) => n >= size || size === 1).map(([unit, size]) => `${round(n / size)} ${unit}`)[0];
+const bytes = n => scaled(n, {GiB: 2 ** 30, MiB: 2 ** 20, KiB: 1024, B: 1});
+const duration = ms => scaled(ms, {d: 864e5, h: 36e5, min: 6e4, s: 1e3, ms: 1});
 const time = (iso, text) => h('time', {title: iso}, text || new Date(iso).toLocaleString());
 const age = iso => time(iso, duration(Date.now() - Date.parse(iso)));
 const query = values => String(new URLSearchParams(Object.entries(values).filter(([, value]) => value))).replace(/^./, '?$&');
@@ -54,13 +54,13 @@ const get = async path => (await send('GET', path)).json();
 const gone = here => { $('gone').hidden = here; };
 
 async function act(method, path, of, more) {
-  try {
-    const {id, state, status, purged, changed = purged} = await (await send(method, path, more)).json();
-    say(id ? jobLink(id) : of, ': ', state || status || changed + ' changed');
-    renew();
-    return 1;
-  } catch (error) { say(error.message); }
-  return 0;
+  const {id, state, status, purged, changed = purged} = await (await send(method, path, more)).json();
+  say(id ? jobLink(id) : of, ': ', state || status || changed + ' changed');
+  renew();
+  return changed ?? 1;
+}
+async function attempt(verb) {
+  try { return await verb(); } catch (error) { say(error.message); }
 }
 
 async function* events(path, signal) {
@@ -91,7 +91,7 @@ $('token').onclose = () => {
   stream?.abort();
   refresh(true);
 };
-$('login').onclick = () => askToken('Kept by this page alone.');
+$('login').onclick = () => askToken('Log in');
 
 function ask(text, verb) {
   $('asked').textContent = text;
@@ -128,15 +128,18 @@ function recent(q, name, last = q.history[name].at(-1) || 0) {
 }
 function chart(q, names, per, unit) {
   const lists = names.map(name => [...q.history[name].slice(-59), recent(q, name)]), max = Math.max(1, ...lists.flat());
-  return h('figure', h('svg', {viewBox: '0 0 59 44', preserveAspectRatio: 'none', 'aria-hidden': 'true'},
-    lists.map((list, of) => h('polyline.' + names[of], {points: String(list.map((v, at) => [60 - list.length + at, 42 - 40 * v / max]))}))),
+  const point = (at, y) => `${at / .59}% ${100 - 95 * y / max}%`;
+  const area = list => `clip-path:polygon(${[point(60 - list.length, 0), ...list.map((v, at) => point(60 - list.length + at, v)), point(59, 0)]})`;
+  return h('figure', h('div.chart', lists.map((list, of) => h('i.' + names[of], {style: area(list)}))),
   h('figcaption.dim', names.map((name, of) => [h('span.' + name, `${name} ${round(lists[of].at(-1) / per)}`), ' ']), unit));
 }
 
-const pauseButton = q => button(q.paused ? 'Resume' : 'Pause', () => act('POST', `queues/${q.name}/${q.paused ? 'resume' : 'pause'}`, q.name), q.name);
+const verb = (text, kind, {name}, path = text.toLowerCase()) => button(text, () => act('POST', `${kind}/${name}/${path}`, name), name);
+const pauseButton = (of, kind = 'queues') => verb(of.paused ? 'Resume' : 'Pause', kind, of);
 const queueButtons = q => isAdmin() && bar(pauseButton(q), waits(q) > 0 && button('Purge…', async () => {
   const n = jobs(waits(q));
-  if (await ask(`Cancel all ${n} that wait in ${q.name}? They will not run.`, 'Cancel ' + n)) act('POST', `queues/${q.name}/purge`, q.name);
+  await ask(`Cancel all ${n} that wait in ${q.name}? They will not run.`, 'Cancel ' + n);
+  await act('POST', `queues/${q.name}/purge`, q.name);
 }, q.name, '.harm'));
 const queueLink = name => jobsOf({queue: name}, name);
 const figures = q => [...STATES.slice(0, 6).map(state => [state, jobsOf({queue: q.name, state}, number(q[state]))]),
@@ -155,9 +158,10 @@ async function loadStatus() {
   status = await get('status');
   for (const q of status.queues) q.then = {...q};
   const {memory: m, connections: c, store: s} = status;
-  $('server').textContent = [`jobd ${status.version}`, `up ${duration(status.uptime_s * 1e3)}`, `memory ${bytes(m.used)} of ${bytes(m.limit)}`, `${c.open} of ${c.limit} connections`,
-    s.bytes == null ? `jobs in ${s.kind}` : `disk ${s.state}, ${bytes(s.bytes)}`, (status.queue || !isAdmin()) && `token: ${status.scope} ${status.queue || ''}`].filter(Boolean).join(' · ');
+  $('server').replaceChildren(!status.ready && status.reason !== 'full' ? bad(`It takes no new jobs: ${status.reason}.`) : '', ' ', ['jobd ' + status.version, 'up ' + duration(status.uptime_s * 1e3), `memory ${bytes(m.used)} of ${bytes(m.limit)}`, `${c.open} of ${c.limit} connections`,
+    s.bytes == null ? `jobs in ${s.kind}` : `disk ${s.state}, ${bytes(s.bytes)}`, (status.queue || !isAdmin()) && `token: ${status.scope} ${status.queue || ''}`].filter(Boolean).join(' · '));
   $('mayput').hidden = !/admin|put/.test(status.scope);
+  $('plans').hidden = status.queue;
 }
 
 function count({queue, state, was}, id) {
@@ -168,36 +172,41 @@ function count({queue, state, was}, id) {
   moved ||= !route.view.load;
 }
 
-const views = {};
+const views = {__proto__: null};
 
 views[''] = {
   title: 'Queues',
   draw() {
-    const {queues, ready, reason} = status, found = queues.flatMap(q => troubles(q.then)).sort((a, b) => b[0] - a[0]);
-    if (!ready && reason !== 'full') found.unshift([true, `The server takes no new jobs: ${reason}.`]);
-    return [h('ul.trouble', found.map(([isBad, ...text]) => h(isBad ? 'li' : 'li.warn', text))), queues.length > 12 ? queueTable(queues) : h('div.cards', queues.map(card))];
+    const {queues} = status;
+    return [h('ul.trouble', queues.flatMap(q => troubles(q.then)).sort((a, b) => b[0] - a[0]).map(([isBad, ...text]) => h(isBad ? 'li' : 'li.warn', text))), queues.length > 12 ? queueTable(queues) : h('div.cards', queues.map(card))];
   },
 };
 
 const namesOf = queues => queues.map(q => q.name);
 const pick = (name, values, chosen = {}) => h('label', name, h('select', {name}, values.map(v => h('option', {value: v, selected: chosen[name] === v}, v || 'all'))));
 const field = (name, placeholder, chosen = {}) => h('label', name, h('input', {name, placeholder, size: 12, value: chosen[name] || ''}));
-const filterOf = ({queue, state, tag, key, batch}) => query({queue, state, tag, key, batch}), chosen = new Set();
+const filterOf = ({order, limit, after, ...filter}) => query({queue: status.queue, ...filter}), chosen = new Set();
+const isFinal = state => /do|fa|ca/.test(state);
 
-async function bulk(verb, method, path, end, params, ids) {
-  const found = ids ? {jobs: ids} : await get(`jobs${filterOf(params)}&limit=1000`), n = jobs(found.jobs.length) + (found.next ? ' and more' : '');
-  if (!found.jobs.length || !await ask(`${verb} ${n}?${end && ' Those that have ended are forgotten.'}`, `${verb} ${n}`)) return;
-  if (!ids) return act(method, 'jobs' + path + filterOf(params), 'All');
-  let good = 0;
-  for (const id of ids) good += await act(method, `jobs/${id}${path || end}`, id);
-  chosen.clear();
-  say(`${good} of ${ids.length} changed`);
+function bulk(of, list, params, verb, method, path, kind) {
+  const states = STATES.filter(state => (params.state || state) === state && isFinal(state) === !!path && (list || state !== 'running'));
+  return states[0] && button(verb + '…', async () => {
+    const found = list ? [{jobs: list().filter(job => states.includes(job.state))}] : await Promise.all(states.map(state => get(`jobs${filterOf({...params, state})}&limit=1000`)));
+    const all = found.flatMap(({jobs}) => jobs), text = `${verb} ${some(all, found.some(({next}) => next))}`;
+    if (!all[0]) return say(`None to ${verb}`);
+    await ask(text + '?', text);
+    let good = 0;
+    for (const each of list ? all.map(({id}) => `/${id}${path}`) : states.map(state => path + filterOf({...params, state}))) good += await attempt(() => act(method, 'jobs' + each, 'All')) || 0;
+    chosen.clear();
+    say(`${good} changed`);
+  }, of, kind);
 }
 
 const stateOf = job => h('b.' + job.state, job.stopping ? 'stopping' : job.state);
-const jobButtons = job => isAdmin() && (/do|fa|ca/.test(job.state) ? button('Retry', () => act('POST', `jobs/${job.id}/retry`), job.id)
+const jobButtons = job => isAdmin() && (isFinal(job.state) ? button('Retry', () => act('POST', `jobs/${job.id}/retry`), job.id)
   : button('Cancel…', async () => {
-    if (await ask(`Cancel job ${job.id} of ${job.queue}, which is ${job.state}?`, 'Cancel the job')) act('DELETE', 'jobs/' + job.id);
+    await ask(`Cancel job ${job.id} of ${job.queue}, which is ${job.state}?`, 'Cancel the job');
+    await act('DELETE', 'jobs/' + job.id);
   }, job.id, '.harm'));
 
 views.jobs = {
@@ -207,11 +216,10 @@ views.jobs = {
     const form = h('form', {onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit(event) {
       event.preventDefault();
       location.hash = '#/jobs' + query(Object.fromEntries(new FormData(form)));
-    }}, pick('queue', ['', ...namesOf(status.queues)], params), pick('state', ['', ...STATES], params), field('tag', '', params), field('key', '', params), pick('order', ['newest', 'oldest'], params), h('button', 'Show'));
-    const both = (of, ids) => [of + ':', button('Retry…', () => bulk('Retry', 'POST', '/retry', '', params, ids && [...ids]), of),
-      button('Cancel…', () => bulk('Cancel', 'DELETE', '', '?forget=true', params, ids && [...ids]), of, '.harm')];
+    }}, pick('queue', ['', ...namesOf(status.queues)], params), pick('state', ['', ...STATES], params), ['tag', 'key', ...['batch', 'since', 'before'].filter(name => params[name])].map(name => field(name, '', params)), pick('order', ['newest', 'oldest'], params), h('button', 'Show'));
+    const both = (of, list) => [of + ':', bulk(of, list, params, 'Retry', 'POST', '/retry'), bulk(of, list, params, 'Cancel', 'DELETE', '', '.harm')];
     const box = ({id}) => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + id, checked: chosen.has(id), onchange: () => { chosen.delete(id) || chosen.add(id); }});
-    return [form, isAdmin() && bar(both('Chosen', chosen), filterOf(params) && both('All that match')),
+    return [form, isAdmin() && bar(both('Chosen', () => found.filter(job => chosen.has(job.id))), filterOf(params) && both('All that match')),
       table(found.length ? jobs(found.length) : 'No job matches', ['', 'id', 'queue', 'state', 'came in', 'attempt', 'error', ''], found.map(job => [isAdmin() && box(job), jobLink(job.id), job.queue, stateOf(job),
         [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200), job.state === 'blocked' && job.after && ['after ', others(job.after)]), jobButtons(job)])),
       next && jobsOf({...params, after: next}, 'Go on →')];
@@ -219,8 +227,9 @@ views.jobs = {
   concerns: ({queue, state, was}, {params: p}) => (p.queue || queue) === queue && [state, was, undefined].includes(p.state),
 };
 
-const hex = data => [...data.slice(0, SHOWN_MAX / 4)].map(b => b.toString(16).padStart(2, 0) + ' ').join('').replace(/.{1,48}/g, (row, at) =>
-  `${(at / 3).toString(16).padStart(6, 0)}  ${row.padEnd(49)}${row.replace(/.. /g, b => String.fromCharCode('0x' + b).replace(/[^ -~]/, '.'))}\n`);
+const digits = (n, width) => n.toString(16).padStart(width, 0);
+const hex = text => text.replace(/[^]{1,16}/g, (row, at) =>
+  `${digits(at, 6)}  ${row.replace(/[^]/g, c => digits(c.charCodeAt(), 2) + ' ').padEnd(49)}${row.replace(/[^ -~]/g, '.')}\n`);
 async function panel(job, what) {
   const reply = await send('GET', `jobs/${job.id}/${what}`, {accept: '*/*'}), data = new Uint8Array(await reply.arrayBuffer()), type = reply.headers.get('Content-Type') || '';
   const save = () => h('a', {href: URL.createObjectURL(new Blob([data], {type})), download: `job-${job.id}-${what}`}).click();
@@ -230,8 +239,9 @@ async function panel(job, what) {
     const bare = json => json.replace(/\s/g, ''), value = JSON.parse(type.includes('json') && text);
     if (value && bare(JSON.stringify(value)) === bare(text)) text = JSON.stringify(value, null, 2);
   } catch {}
+  const max = text == null || text.includes('\0') ? SHOWN_MAX / 4 : SHOWN_MAX;
   return [apart(h('h2', what), h('span.row dim', `${bytes(data.length)} ${type}`, what === 'output' && job.output_truncated && bad('cut'), button('Save', save, what))),
-    pre(what, text == null || text.includes('\0') ? hex(data) : text), data.length > SHOWN_MAX && h('p.dim', 'Save it to see all.')];
+    pre(what, max < SHOWN_MAX ? hex(String.fromCharCode(...data.subarray(0, max))) : text), data.length > max && h('p.dim', `The first ${bytes(max)}. Save it to see all.`)];
 }
 
 let live = {};
@@ -243,7 +253,7 @@ function follow(job) {
   const out = pre('output, live'), progress = h('p'), box = h('input', {type: 'checkbox', checked: true}), mine = live;
   (async () => {
     for await (const [name, data] of events(`jobs/${job.id}/output?follow`, mine.stop.signal)) {
-      if (name === 'output') out.textContent = (out.textContent + (data.base64 || data)).slice(-SHOWN_MAX);
+      if (name === 'output') out.textContent = (out.textContent + (data.base64 ? hex(atob(data.base64)) : data)).slice(-SHOWN_MAX);
       if (name === 'progress') progress.textContent = data;
       if (box.checked) out.scrollTop = out.scrollHeight;
       if (name === 'end') break;
@@ -257,20 +267,20 @@ function follow(job) {
 views.job = {
   title: 'Job',
   async load(params, id) {
-    const job = await get('jobs/' + id), parts = ['output', 'payload'].filter(what => seesData() && job[what + '_bytes'] && (what === 'payload' || job.state !== 'running'));
+    const job = await get('jobs/' + +id), parts = ['output', 'payload'].filter(what => seesData() && job[what + '_bytes'] && (what === 'payload' || job.state !== 'running'));
     return [job, await Promise.all(parts.map(what => panel(job, what).catch(() => '')))];
   },
   draw([job, parts]) {
-    const at = name => Date.parse(job[name]), runs = job.state === 'running' && seesData();
+    const {error, errors = []} = job, at = name => Date.parse(job[name]), runs = job.state === 'running' && seesData();
     const value = (name, of = [].concat(job[name]), [filter] = name.match(/^(queue|key|batch|tag)/) || []) => filter ? of.map(value => [jobsOf({[filter]: value}, String(value)), ' '])
       : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? others(of)
-        : name.endsWith('_at') ? time(of) : name.endsWith('_bytes') ? bytes(job[name]) : String(of);
+        : /_at/.test(name) ? time(of) : /_bytes/.test(name) ? bytes(job[name]) : String(of);
     if (!runs) follow({});
     return [jobButtons(job),
-      fields('fields', [...Object.keys(job).filter(name => !/^(id|errors?)$/.test(name)).map(name => [name.replaceAll('_', ' '), value(name)]),
+      fields('fields', [...Object.keys(job).filter(name => !/^(id|errors?)$/.test(name)).map(name => [name.replace(/_/g, ' '), value(name)]),
         ...job.started_at ? [['waited', duration(at('started_at') - (at('run_at') || at('created_at')))], ['ran', duration((at('finished_at') || Date.now()) - at('started_at'))]] : []]),
-      job.error && [h('h2', 'error'), pre('error', job.error)],
-      job.errors?.length > 1 && [h('h2', 'attempts that failed'), job.errors.map(e => [h('p.dim', `attempt ${e.attempt}, `, time(e.at)), pre('error of attempt ' + e.attempt, e.error)])],
+      error && error !== errors.at(-1)?.error && [h('h2', job.state === 'done' ? 'standard error' : 'error'), pre('error', error)],
+      errors[0] && [h('h2', 'attempts that failed'), errors.map(e => [h('p.dim', `attempt ${e.attempt}, `, time(e.at)), pre('attempt ' + e.attempt, e.error)])],
       runs && follow(job), parts];
   },
   concerns: (job, {id}) => job.id == id,
@@ -278,19 +288,16 @@ views.job = {
 
 views.schedules = {
   title: 'Schedules',
-  load: () => get('schedules'),
-  draw({schedules}) {
-    const verb = (s, text, path) => button(text, () => act('POST', `schedules/${s.name}/${path}`, s.name), s.name);
-    return [table(schedules.length ? `${schedules.length} schedules` : 'There is none', ['name', 'plan', 'queue', 'next', 'last', 'missed', ''],
+  load: () => get('schedules?limit=1000'),
+  draw: ({schedules, next}) => [table(some(schedules, next, 'schedule'), ['name', 'plan', 'queue', 'next', 'last', 'missed', ''],
       schedules.map(s => [s.name, s.cron ? `${s.cron} ${s.tz}` : 'every ' + s.every, s.queue, s.paused ? bad('paused') : s.next?.[0] ? time(s.next[0]) : '–',
-        s.last && [time(s.last.at), ' ', jobLink(s.last.job), ' ', s.last.state], number(s.missed), isAdmin() && bar(verb(s, 'Run now', 'run'), s.paused ? verb(s, 'Resume', 'resume') : verb(s, 'Pause', 'pause'))]))];
-  },
+        s.last && [time(s.last.at), ' ', jobLink(s.last.job), ' ', s.last.state], number(s.missed), isAdmin() && bar(verb('Run now', 'schedules', s, 'run'), pauseButton(s, 'schedules'))]))],
 };
 
 views.workers = {
   title: 'Workers',
-  load: () => get('leases'),
-  draw: ({leases}) => [table(jobs(leases.length) + ' at remote workers', ['job', 'queue', 'worker', 'attempt', 'for', 'until'],
+  load: () => get('leases' + query({queue: status.queue, limit: 1000})),
+  draw: ({leases, next}) => [table(some(leases, next) + ' at remote workers', ['job', 'queue', 'worker', 'attempt', 'for', 'until'],
     leases.map(l => [jobLink(l.job), l.queue, l.worker, String(l.attempt), age(l.since), time(l.expires_at)]))],
 };
 
@@ -298,11 +305,12 @@ views.put = {
   title: 'Put a job in',
   still: true,
   draw() {
+    if ($('mayput').hidden) return ['It needs a token of scope put.'];
     const curl = pre('curl');
     const form = h('form.put', {oninput: show, onsubmit(event) {
       event.preventDefault();
-      act('POST', ...request());
-    }}, pick('queue', namesOf(status.queues.filter(q => !isGone(q)))), h('label', 'payload', h('textarea', {name: 'payload'})),
+      attempt(() => act('POST', ...request()));
+    }}, pick('queue', namesOf(status.queues.filter(q => !isGone(q) && q.name !== 'callbacks'))), h('label', 'payload', h('textarea', {name: 'payload'})),
     bar(field('type', 'text/plain'), field('delay', '30s'), field('priority', '0 to 7'), field('key', '')), h('div', h('button', 'Put it in')));
     function request() {
       const {queue, payload, type, ...options} = Object.fromEntries(new FormData(form));
@@ -310,19 +318,22 @@ views.put = {
     }
     function show() {
       const [path, , {body, headers}] = request(), quote = text => `'${text.replaceAll("'", "'\\''")}'`;
-      curl.textContent = `curl ${token && '-H "Authorization: Bearer $TOKEN" '}-H ${quote('Content-Type: ' + headers['Content-Type'])} --data-binary ${quote(body)} ${quote(new URL(path, document.baseURI).href)}`;
+      curl.textContent = `curl ${token && '-H "Authorization: Bearer $TOKEN" '}-H ${quote('Content-Type: ' + headers['Content-Type'])} --data-raw ${quote(body)} ${quote(new URL(path, document.baseURI).href)}`;
     }
     show();
-    const copy = () => navigator.clipboard.writeText(curl.textContent).then(() => say('Copied'), say);
+    function copy() {
+      getSelection().selectAllChildren(curl);
+      say(document.execCommand('copy') ? 'Copied' : 'Selected');
+    }
     return [form, apart(h('h2', 'The same with curl'), button('Copy', copy, 'it')), curl];
   },
 };
 
-let route, updates = true, dirty, moved, drawn = 0, asked = 0, loaded, loading;
+let route, dirty, moved, drawn = 0, asked = 0, loaded, loading;
 
 function draw(first) {
   const {view, params, id, title, found} = route, begun = Date.now(), active = document.activeElement, name = e => e.ariaLabel || e.href || e;
-  if (!status || !found || !first && (view.still || main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return;
+  if (!status || !found || !first && (view.still || main.querySelector(':read-write:focus,select:focus,:active'))) return;
   moved = false;
   const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
   main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
@@ -358,11 +369,11 @@ function renew() {
 }
 
 function open() {
-  const {pathname, searchParams} = new URL(location.hash.slice(1), 'http://x/'), [, name, id = ''] = pathname.split('/');
+  const [path, search] = location.hash.split('?'), [, name = '', id = ''] = path.split('/');
   follow({});
   chosen.clear();
   const view = name === 'jobs' && id ? views.job : views[name] || views[''], title = `${view.title} ${id}`;
-  route = {view, params: Object.fromEntries(searchParams), id, title: h('h1', title)};
+  route = {view, params: Object.fromEntries(new URLSearchParams(search)), id, title: h('h1', title)};
   document.title = title + ' · jobd';
   for (const link of document.querySelectorAll('nav a')) link.ariaCurrent = link.hash === '#/' + name ? 'page' : null;
   refresh(true);
@@ -387,32 +398,29 @@ async function listen() {
 }
 
 function tick() {
-  if (!updates || document.hidden) return stream?.abort();
+  if (!$('live').checked || document.hidden) {
+    follow({});
+    return stream?.abort();
+  }
   const now = Date.now();
   if (!stream && status && now > listened) listen();
   if (now - loaded > AGAIN_MS && (dirty || now - asked > STATUS_MS)) refresh();
   else if (moved && now > drawn) draw();
 }
 
-$('live').onclick = () => {
-  updates = !updates;
-  $('live').ariaPressed = updates;
-  $('live').textContent = updates ? 'Live' : 'Stopped';
-};
 $('goto').onsubmit = event => {
   event.preventDefault();
   location.hash = '#/jobs/' + $('id').value.trim();
   $('id').value = '';
 };
 document.onkeydown = event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input,textarea,select') || document.querySelector('dialog[open]')) return;
-  [...document.querySelectorAll('nav a')].find(a => a.text[0].toLowerCase() === event.key)?.click();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches(':read-write,select') || document.querySelector('dialog[open]')) return;
+  [...document.querySelectorAll('nav a:not([hidden])')].find(a => a.text[0].toLowerCase() === event.key)?.click();
   if (event.key === '/') {
     event.preventDefault();
     $('id').focus();
   }
 };
-document.onvisibilitychange = tick;
-window.onhashchange = open;
+onhashchange = open;
 setInterval(tick, 250);
 open();
