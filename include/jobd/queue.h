@@ -383,6 +383,12 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with
  * JOBD_STORE_FAILED: then nothing was done. What they take is taken with JOBD_PENDING too. A
  * deadline does not count for this. `waiter` NULL: nobody is told, and they end at once.
+ *
+ * What is asked about a job of which another change is being written waits for that first: the
+ * waiter is woken with JOBD_CHANGING, nothing was done, and it is asked again, to be decided by
+ * what the job is then. What was offered is the caller's again, but for the output and the error of
+ * a report. Without a waiter it is JOBD_CHANGING at once.
+ *
  * JOBD_TOO_MANY_WAITERS: waiters_max is reached, nothing was done. */
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
@@ -412,7 +418,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 

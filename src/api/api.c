@@ -233,6 +233,14 @@ static bool begin(struct call *call, const struct endpoint *endpoint)
     return perform(call, endpoint);
 }
 
+/* It is woken: answered, or to be done once more. What had to wait for another change of its job is
+ * asked for again. */
+static bool conclude(struct call *call, const struct endpoint *endpoint)
+{
+    enum jobd_result result = call->request->waiter.result;
+    return result != JOBD_CHANGING && endpoint->answer(call, result) == STEP_REPLY;
+}
+
 /* It has been let in to look, or not; figures are shown also when they are old. */
 static bool look(struct call *call, const struct endpoint *endpoint)
 {
@@ -257,8 +265,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     if (request->resumed && request->turn.looks)
         return look(&call, endpoint);
     if (request->resumed)
-        return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
-               perform(&call, endpoint);
+        return conclude(&call, endpoint) || perform(&call, endpoint);
     if (endpoint == NULL) { /* else it was found before its body came */
         const struct route route = route_find(request, tables);
         endpoint = request->endpoint = route.endpoint;

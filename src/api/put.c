@@ -115,7 +115,9 @@ static enum jobd_result start_put(struct call *call)
                                   ? jobd_put_wait(call->api->jobd, &put, waiter, now_us, &receipt)
                                   : jobd_put(call->api->jobd, &put, waiter, now_us, &receipt);
     keep_receipt(call, result, &receipt);
-    request->body_in = result == JOBD_PENDING && state->block_us == 0 && put.batch_len == 0;
+    /* Else it may be woken already; and what waits for another change of its job is not in. */
+    bool stays = result == JOBD_PENDING && state->block_us == 0 && put.batch_len == 0;
+    request->body_in = stays && waiter->accepted;
     return result;
 }
 

@@ -304,8 +304,8 @@ struct known {
     size_t bytes;
 };
 
-/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_TOO_MANY_WAITERS: one of them is just
- * being written, and nobody can wait for two changes. */
+/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_CHANGING: one of them is just being
+ * written. */
 static enum jobd_result count_known_locked(struct op *op, const struct admission *admission,
                                            struct known *known) REQUIRES(op->jobd->lock)
 {
@@ -321,7 +321,7 @@ static enum jobd_result count_known_locked(struct op *op, const struct admission
         if (!same_bytes(job->payload, payload))
             return JOBD_CONFLICT;
         if (job->state == STATE_NEW)
-            return JOBD_TOO_MANY_WAITERS;
+            return JOBD_CHANGING;
         known->jobs++;
         known->bytes += blob_weight(payload) + extra_weight(extra);
     }
