@@ -301,9 +301,10 @@ enum jobd_busy {
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
     /* On JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts; on JOBD_NO_PARENT
-     * the job that is not there, or 0: the batch. */
+     * the job that is not there, or 0: the batch; on JOBD_LATER_PARENT the one that came later. */
     uint64_t id;
-    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
+    uint64_t batch;   /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
+    uint64_t instead; /* on JOBD_LATER_PARENT: the job that would be replaced */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -394,8 +395,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
 /* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED,
- * JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_NO_CALLBACKS, JOBD_RESERVED, and nothing was taken. A waiter
- * has the receipt too.
+ * JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_LATER_PARENT, JOBD_NO_CALLBACKS, JOBD_RESERVED, and nothing
+ * was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from

@@ -289,6 +289,19 @@ static enum step no_parent(struct call *call)
     return respond_error(call, 400, detail);
 }
 
+static enum step later_parent(struct call *call)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    char detail[240];
+    snprintf(detail, sizeof detail,
+             "after: /%s/%" PRIu64 " came after /jobs/%" PRIu64 ", which this would replace, and "
+             "which can wait only for what came before it: use another Idempotency-Key, or "
+             "cancel it first",
+             receipt->id != 0 ? "jobs" : "batches", receipt->id != 0 ? receipt->id : receipt->batch,
+             receipt->instead);
+    return respond_error(call, 400, detail);
+}
+
 /* What has been put in, or in again, or not. */
 static enum step answer_queued(struct call *call, enum jobd_result result)
 {
@@ -320,6 +333,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
 {
     if (result == JOBD_NO_PARENT)
         return no_parent(call);
+    if (result == JOBD_LATER_PARENT)
+        return later_parent(call);
     if (result == JOBD_CONFLICT && state_of(call)->put.puts != NULL)
         return put_batch_conflict(call);
     /* The queue is what the path names; of a retry that is the job, which is there. */
