@@ -98,7 +98,7 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
 tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put put_after queues recurring runners work workers))
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches beside change do exec jobs limits lists memory page put put_after queues recurring runners work workers))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
              tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)

@@ -21,7 +21,7 @@ struct jobd_amendment {
     bool expires_by_wall;
 };
 
-/* Changes a waiting job: JOBD_OK; or JOBD_BEGUN, JOBD_FINISHED, JOBD_CHANGING, JOBD_NO_JOB, or
+/* Changes a waiting job: JOBD_OK; or JOBD_BEGUN, JOBD_FINISHED, JOBD_NO_JOB, or
  * JOBD_OUT_OF_MEMORY, and it stays as it was. With another start or priority it comes behind those
  * that wait there. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_amend(struct jobd *jobd, uint64_t id,
@@ -40,7 +40,8 @@ JOBD_API enum jobd_result jobd_forget(struct jobd *jobd, uint64_t id, struct job
  *
  * However many there are, the lock is held for some hundred jobs at a time. With a waiter the first
  * ten thousand are looked at at once, the others by jobd_tick(), while it waits; with a journal
- * they wait for room there, too. The filter is borrowed until the waiter is told. */
+ * they wait for room there, too, and for another change of one of them. The filter is borrowed
+ * until the waiter is told. */
 
 enum jobd_bulk {
     JOBD_RETRY_ALL, /* those that have ended are queued again, with all their attempts, as many as

@@ -301,9 +301,10 @@ enum jobd_busy {
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
     /* On JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts; on JOBD_NO_PARENT
-     * the job that is not there, or 0: the batch. */
+     * the job that is not there, or 0: the batch; on JOBD_LATER_PARENT the one that came later. */
     uint64_t id;
-    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
+    uint64_t batch;   /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
+    uint64_t instead; /* on JOBD_LATER_PARENT: the job that would be replaced */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -383,13 +384,19 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with
  * JOBD_STORE_FAILED: then nothing was done. What they take is taken with JOBD_PENDING too. A
  * deadline does not count for this. `waiter` NULL: nobody is told, and they end at once.
+ *
+ * What is asked about a job of which another change is being written waits for that first: the
+ * waiter is woken with JOBD_CHANGING, nothing was done, and it is asked again, to be decided by
+ * what the job is then. What was offered is the caller's again, but for the output and the error of
+ * a report. Without a waiter it is JOBD_CHANGING at once.
+ *
  * JOBD_TOO_MANY_WAITERS: waiters_max is reached, nothing was done. */
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
 /* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED,
- * JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_NO_CALLBACKS, JOBD_RESERVED, and nothing was taken. A waiter
- * has the receipt too.
+ * JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_LATER_PARENT, JOBD_NO_CALLBACKS, JOBD_RESERVED, and nothing
+ * was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
@@ -412,7 +419,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 

@@ -84,6 +84,7 @@ enum jobd_result {
     JOBD_CALLBACKS_FULL, /* as many deliveries wait, or are promised, as may */
     JOBD_NO_CALLBACKS,   /* there is no queue of deliveries */
     JOBD_RESERVED,       /* the queue is one of deliveries */
+    JOBD_LATER_PARENT,   /* one that it is put after came after the job that it would replace */
     JOBD_RESULTS
 };
 

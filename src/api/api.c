@@ -235,6 +235,14 @@ static bool begin(struct call *call, const struct endpoint *endpoint)
     return perform(call, endpoint);
 }
 
+/* It is woken: answered, or to be done once more. What had to wait for another change of its job is
+ * asked for again. */
+static bool conclude(struct call *call, const struct endpoint *endpoint)
+{
+    enum jobd_result result = call->request->waiter.result;
+    return result != JOBD_CHANGING && endpoint->answer(call, result) == STEP_REPLY;
+}
+
 /* Its turn to look has come, or could not; figures are shown even if they are old then. */
 static bool look(struct call *call, const struct endpoint *endpoint)
 {
@@ -259,8 +267,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     if (request->resumed && request->turn.looks)
         return look(&call, endpoint);
     if (request->resumed)
-        return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
-               perform(&call, endpoint);
+        return conclude(&call, endpoint) || perform(&call, endpoint);
     if (endpoint == NULL) { /* else it was found before its body came */
         const struct route route = route_find(request, tables);
         endpoint = request->endpoint = route.endpoint;

@@ -115,7 +115,9 @@ static enum jobd_result start_put(struct call *call)
                                   ? jobd_put_wait(call->api->jobd, &put, waiter, now_us, &receipt)
                                   : jobd_put(call->api->jobd, &put, waiter, now_us, &receipt);
     keep_receipt(call, result, &receipt);
-    request->body_in = result == JOBD_PENDING && state->block_us == 0 && put.batch_len == 0;
+    /* Else it may be woken already; and what waits for another change of its job is not in. */
+    bool stays = result == JOBD_PENDING && state->block_us == 0 && put.batch_len == 0;
+    request->body_in = stays && waiter->accepted;
     return result;
 }
 
@@ -303,6 +305,19 @@ static enum step no_parent(struct call *call)
     return respond_error(call, 400, detail);
 }
 
+static enum step later_parent(struct call *call)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    char detail[240];
+    snprintf(detail, sizeof detail,
+             "after: /%s/%" PRIu64 " came after /jobs/%" PRIu64 ", which this would replace, and "
+             "which can wait only for what came before it: use another Idempotency-Key, or "
+             "cancel it first",
+             receipt->id != 0 ? "jobs" : "batches", receipt->id != 0 ? receipt->id : receipt->batch,
+             receipt->instead);
+    return respond_error(call, 400, detail);
+}
+
 /* The answer to what was put in, or in again, or was not. */
 static enum step answer_queued(struct call *call, enum jobd_result result)
 {
@@ -334,6 +349,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
 {
     if (result == JOBD_NO_PARENT)
         return no_parent(call);
+    if (result == JOBD_LATER_PARENT)
+        return later_parent(call);
     if (result == JOBD_CONFLICT && state_of(call)->put.puts != NULL)
         return put_batch_conflict(call);
     /* The queue is what the path names; of a retry that is the job, which is there. */

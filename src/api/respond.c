@@ -117,7 +117,6 @@ unsigned result_status(enum jobd_result result, const char **detail)
         [JOBD_NO_LEASE] = {404, NULL},
         [JOBD_LEASE_EXPIRED] = {409, NULL},
         [JOBD_BEGUN] = {409, NULL},
-        [JOBD_CHANGING] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_NEEDED] = {409, NULL},

@@ -224,10 +224,10 @@ static void say_group_room_locked(struct op *op, const struct queue *queue,
 
 /* ---- those that the jobs are put after */
 
-/* Each must be there; those that have ended, all of them as well as they have to, are not waited
- * for. */
-static enum jobd_result check_parents_locked(struct op *op, struct admission *admission)
-    REQUIRES(op->jobd->lock)
+/* Each must be there, and have come before the job that is `replaced`, NULL: none; those that have
+ * ended, all of them as well as they have to, are not waited for. */
+static enum jobd_result check_parents_locked(struct op *op, struct admission *admission,
+                                             const struct job *replaced) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     enum jobd_result result = JOBD_OK;
@@ -236,7 +236,7 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = edges_check(op, one->parents, admission->receipt);
+        result = edges_check(op, one->parents, replaced, admission->receipt);
         if (result == JOBD_OK && edges_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
             free(one->parents);
             one->parents = NULL;
@@ -264,7 +264,7 @@ static enum jobd_result expect_parents_locked(struct op *op, struct admission *a
 static enum jobd_result take_place_locked(struct op *op, struct admission *admission,
                                           struct job *job) REQUIRES(op->jobd->lock)
 {
-    enum jobd_result result = check_parents_locked(op, admission);
+    enum jobd_result result = check_parents_locked(op, admission, job);
     if (result == JOBD_OK)
         result = expect_parents_locked(op, admission);
     if (result != JOBD_OK)
@@ -304,8 +304,8 @@ struct known {
     size_t bytes;
 };
 
-/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_TOO_MANY_WAITERS: one of them is just
- * being written, and nobody can wait for two changes. */
+/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_CHANGING: one of them is just being
+ * written. */
 static enum jobd_result count_known_locked(struct op *op, const struct admission *admission,
                                            struct known *known) REQUIRES(op->jobd->lock)
 {
@@ -321,7 +321,7 @@ static enum jobd_result count_known_locked(struct op *op, const struct admission
         if (!same_bytes(job->payload, payload))
             return JOBD_CONFLICT;
         if (job->state == STATE_NEW)
-            return JOBD_TOO_MANY_WAITERS;
+            return JOBD_CHANGING;
         known->jobs++;
         known->bytes += blob_weight(payload) + extra_weight(extra);
     }
@@ -491,7 +491,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
         return JOBD_CHANGING;
     if (same != NULL)
         return repeat_locked(op, admission, same);
-    if (admission->extra != NULL && (result = check_parents_locked(op, admission)) != JOBD_OK)
+    if (admission->extra != NULL && (result = check_parents_locked(op, admission, NULL)) != JOBD_OK)
         return result;
     result = make_way_locked(op, admission, queue, jobs);
     if (result == JOBD_OK)

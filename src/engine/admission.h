@@ -43,8 +43,9 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
 
 /* All of it is let in, or nothing: JOBD_OK, JOBD_PENDING; JOBD_FULL, JOBD_OUT_OF_MEMORY,
  * JOBD_CALLBACKS_FULL, JOBD_NO_CALLBACKS, JOBD_UNDECLARED, JOBD_CLOSED, JOBD_CONFLICT,
- * JOBD_NO_PARENT, JOBD_RESERVED, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS. JOBD_OK and JOBD_PENDING
- * too for a key that was seen before, whose job is on the receipt then. Does not dispatch. */
+ * JOBD_NO_PARENT, JOBD_LATER_PARENT, JOBD_RESERVED, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS.
+ * JOBD_OK and JOBD_PENDING too for a key that was seen before, whose job is on the receipt then.
+ * Does not dispatch. */
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock);
 /* What a change that lets jobs in does with each of them when it is written, and when it cannot be.

@@ -28,6 +28,7 @@ static void apply_amend_locked(struct op *op, struct change *change, struct job 
     REQUIRES(op->jobd->lock)
 {
     const struct amended *amended = &change->amended;
+    TAILQ_REMOVE(&op->jobd->queues[job->queue].amending, job, link);
     job->priority = amended->priority;
     job->ready_us = amended->ready_us;
     job->delayed = amended->delayed;
@@ -44,6 +45,7 @@ static void undo_amend_locked(struct op *op, struct change *change, struct job *
     REQUIRES(op->jobd->lock)
 {
     (void)change;
+    TAILQ_REMOVE(&op->jobd->queues[job->queue].amending, job, link);
     transition_reinstate_locked(op, job);
 }
 
@@ -92,14 +94,12 @@ static bool changes_nothing(const struct job *job, const struct amended *amended
 
 static enum jobd_result may_change(const struct job *job)
 {
+    bool replaced = job->extra != NULL && job->extra->replacing.first != NULL;
+    if (job->commit_pending || (job_waits(job) && replaced))
+        return JOBD_CHANGING;
     if (job->state == JOBD_RUNNING)
         return JOBD_BEGUN;
-    if (job_has_ended(job))
-        return JOBD_FINISHED;
-    if (job->commit_pending)
-        return job->changing ? JOBD_CHANGING : JOBD_FINISHED;
-    bool replaced = job->extra != NULL && job->extra->replacing.first != NULL;
-    return replaced ? JOBD_CHANGING : JOBD_OK;
+    return job_has_ended(job) ? JOBD_FINISHED : JOBD_OK;
 }
 
 static enum jobd_result amend_locked(struct op *op, struct job *job,
@@ -109,6 +109,8 @@ static enum jobd_result amend_locked(struct op *op, struct job *job,
     struct change change;
     const struct amended amended = amended_of(op, job, to);
     enum jobd_result result = may_change(job);
+    if (result == JOBD_CHANGING)
+        return change_await_locked(op);
     if (result != JOBD_OK || changes_nothing(job, &amended))
         return result;
     if (!change_has_room_locked(op, op->waiter))
@@ -116,11 +118,11 @@ static enum jobd_result amend_locked(struct op *op, struct job *job,
     if (to->expires_us != 0 && !jobs_extend(&op->jobd->jobs, job, extra, op))
         return JOBD_OUT_OF_MEMORY;
     bool more = amended.priority != job->priority || amended.by_wall || to->expires_us != 0;
-    change_init(&change, op, more ? &amend_kind : &delay_kind, NULL);
+    change_init(&change, op, more ? &amend_kind : &delay_kind, job);
     change.amended = amended;
     transition_withdraw_locked(op, job);
     job->changing = true;
-    change_add_job(&change, job);
+    TAILQ_INSERT_TAIL(&op->jobd->queues[job->queue].amending, job, link);
     return change_submit_locked(op, &change);
 }
 

@@ -22,9 +22,9 @@ static enum jobd_result cancel_waiting_locked(struct op *op, struct job *job)
 
 static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    if (job->commit_pending && job->changing)
-        return JOBD_CHANGING;
-    if (job->commit_pending || job_has_ended(job))
+    if (job->commit_pending) /* whatever that is: it may wait again then */
+        return change_await_locked(op);
+    if (job_has_ended(job))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
         return stop_locked(op, job);

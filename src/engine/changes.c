@@ -111,6 +111,20 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
     return change->waiter != NULL ? JOBD_PENDING : change->result;
 }
 
+static const struct change_kind again_kind = {.name = "again", .is_mark = true};
+
+enum jobd_result change_await_locked(struct op *op)
+{
+    struct change change;
+    if (op->waiter == NULL)
+        return JOBD_CHANGING;
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    change_init(&change, op, &again_kind, NULL);
+    change.result = JOBD_CHANGING;
+    return change_submit_locked(op, &change);
+}
+
 static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
 void change_void(struct change *change)

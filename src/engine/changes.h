@@ -112,6 +112,11 @@ void change_add_job(struct change *change, struct job *job);
 enum jobd_result change_submit_locked(struct op *op, struct change *change)
     REQUIRES(op->jobd->lock);
 
+/* What is asked for depends on a change that is in the journal: it is decided anew when all that is
+ * there by now is written, or has failed. JOBD_PENDING, and op->waiter is told JOBD_CHANGING then,
+ * so that it asks again; JOBD_CHANGING, where nobody waits; or JOBD_TOO_MANY_WAITERS. */
+enum jobd_result change_await_locked(struct op *op) REQUIRES(op->jobd->lock);
+
 /* Its jobs, up to *left of them, which is counted down: applied or undone. False when some are
  * left. */
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)

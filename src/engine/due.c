@@ -5,6 +5,7 @@
 
 #include "engine/keep.h"
 #include "engine/touched.h"
+#include "engine/waiters.h"
 
 /* Each is a heap in struct jobd. By number, as all are looked at whenever the lock is let go of. */
 static const size_t heaps[DUE_KINDS] = {
@@ -41,10 +42,17 @@ static int64_t earliest_us_locked(struct op *op, enum due_kind from, enum due_ki
     return at_us;
 }
 
+/* Nothing has become of a change since it met a job that is being changed. */
+static bool is_halted(const struct sweep *sweep, const struct journal *journal)
+{
+    return sweep->halted && sweep->rounds == journal->over && sweep->failures == journal->failures;
+}
+
 bool due_sweep_locked(struct op *op)
 {
     const struct jobd *jobd = op->jobd;
-    return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
+    const struct waiting *first = TAILQ_FIRST(&jobd->sweep_waiters);
+    return first != NULL && !is_halted(&first->sweep, &jobd->journal) &&
            (!has_journal(jobd) || journal_has_room(&jobd->journal)) &&
            (jobd->share == NULL || share_has_room(jobd->share));
 }

@@ -113,16 +113,25 @@ static bool is_there(struct op *op, const struct edge *edge)
     return job_of(jobs, edge) != NULL;
 }
 
+/* It, or the last of its jobs. */
+static bool came_before(struct op *op, const struct edge *edge, const struct job *job)
+{
+    const struct batch *batch = batch_of(&op->jobd->jobs, edge);
+    return batch != NULL ? batch->id + batch->len <= job->id : edge->id < job->id;
+}
+
 enum jobd_result edges_check(struct op *op, const struct parents *parents,
-                             struct jobd_receipt *receipt)
+                             const struct job *replaced, struct jobd_receipt *receipt)
 {
     for (uint32_t i = 0; i < parents->len; i++) {
         const struct edge *edge = &parents->edges[i];
-        if (is_there(op, edge))
+        const bool there = is_there(op, edge);
+        if (there && (replaced == NULL || came_before(op, edge, replaced)))
             continue;
         receipt->id = edge->is_batch ? 0 : edge->id;
         receipt->batch = edge->is_batch ? edge->id : 0;
-        return JOBD_NO_PARENT;
+        receipt->instead = there ? replaced->id : 0;
+        return there ? JOBD_LATER_PARENT : JOBD_NO_PARENT;
     }
     return JOBD_OK;
 }

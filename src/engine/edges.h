@@ -36,9 +36,12 @@ enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
 
 /* ---- coming in, in this order */
 
-/* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. */
+/* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. Where a job is
+ * `replaced` by this, else NULL, all must have come before it, or JOBD_LATER_PARENT: so nobody
+ * waits for himself, through however many others, and a start brings all back before those who
+ * wait for them. */
 enum jobd_result edges_check(struct op *op, const struct parents *parents,
-                             struct jobd_receipt *receipt);
+                             const struct job *replaced, struct jobd_receipt *receipt);
 /* A record for each, pinned, with or without edges; what follows needs them. JOBD_OK;
  * JOBD_OUT_OF_MEMORY; or JOBD_NO_PARENT, where one was forgotten for want of memory. `like`, not
  * NULL: has the same, found before. */

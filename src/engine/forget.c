@@ -34,7 +34,9 @@ void forget_add_locked(struct op *op, struct change *change, struct job *job)
 static enum jobd_result forget_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (!job_has_ended(job) || job->commit_pending)
+    if (job->commit_pending)
+        return change_await_locked(op);
+    if (!job_has_ended(job))
         return JOBD_NOT_FINAL;
     if (job->pins != 0)
         return JOBD_NEEDED;

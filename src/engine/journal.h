@@ -20,6 +20,7 @@ struct journal {
     bool notified; /* the store knows that something waits */
     bool starved;  /* somebody was not served for want of room: when there is some, dispatch all */
     uint64_t failures;
+    uint64_t over; /* changes that have been applied or undone */
     uint64_t
         rounds; /* of the store: each writes what is gathered, perhaps not for the first time */
 };

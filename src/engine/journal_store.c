@@ -303,6 +303,7 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     if (!whole)
         return;
     --*left;
+    op->jobd->journal.over++;
     tell_locked(op, change, written);
     extra_free(change->extra);
     schedule_step_end(op, change->step);

@@ -53,7 +53,7 @@ static bool is_untold(const struct lease *lease)
 }
 
 /* JOBD_OK and *lease, which is held; or what the report is answered, where JOBD_PENDING is a
- * repeated one that is being written. */
+ * repeated one that is being written, and JOBD_CHANGING says that another end is. */
 static enum jobd_result look_up_locked(struct op *op, const char *token, enum lease_report report,
                                        struct lease **lease) REQUIRES(op->jobd->lock)
 {
@@ -62,14 +62,18 @@ static enum jobd_result look_up_locked(struct op *op, const char *token, enum le
         return JOBD_NO_LEASE;
     if ((*lease)->report != LEASE_NO_REPORT && (*lease)->report == report)
         return (*lease)->job != NULL ? JOBD_PENDING : JOBD_REPEATED;
-    return (*lease)->job != NULL && !(*lease)->job->commit_pending ? JOBD_OK : JOBD_LEASE_EXPIRED;
+    if ((*lease)->job == NULL)
+        return JOBD_LEASE_EXPIRED;
+    return (*lease)->job->commit_pending ? JOBD_CHANGING : JOBD_OK;
 }
 
-/* The same; a repeated one waits for that. */
+/* The same; a repeated one waits for that, and where there is another end who can wait does. */
 static enum jobd_result find_locked(struct op *op, const char *token, enum lease_report report,
                                     struct lease **lease) REQUIRES(op->jobd->lock)
 {
     enum jobd_result result = look_up_locked(op, token, report, lease);
+    if (result == JOBD_CHANGING)
+        return op->waiter != NULL ? change_await_locked(op) : JOBD_LEASE_EXPIRED;
     return result == JOBD_PENDING ? repeat_locked(op, *lease) : result;
 }
 
@@ -85,7 +89,7 @@ static struct job *late_job_locked(struct op *op, const struct lease *lease)
     struct job *job = jobs_seen(&op->jobd->jobs, lease->job_id);
     bool waits = job != NULL && job_waits(job);
     bool is_its_own = waits && lease->report == LEASE_NO_REPORT && job->attempt == lease->attempt;
-    return is_its_own && !job->commit_pending ? job : NULL;
+    return is_its_own ? job : NULL;
 }
 
 /* ---- verbs */
@@ -103,8 +107,8 @@ static enum jobd_result finish_locked(struct op *op, struct lease *lease, struct
     return result;
 }
 
-/* One report. JOBD_PENDING with *queue JOBD_NO_QUEUE: it is repeated, and *lease is being written.
- * *queue is to be dispatched. */
+/* One report. JOBD_PENDING with *queue JOBD_NO_QUEUE: it is repeated, and *lease is being written;
+ * JOBD_CHANGING: something else of its job is. *queue is to be dispatched. */
 static enum jobd_result report_locked(struct op *op, const struct jobd_report *report,
                                       struct job_extra **extra, struct lease **lease,
                                       uint32_t *queue) REQUIRES(op->jobd->lock)
@@ -117,6 +121,8 @@ static enum jobd_result report_locked(struct op *op, const struct jobd_report *r
     *queue = JOBD_NO_QUEUE;
     if (result == JOBD_LEASE_EXPIRED && is_done && (*lease)->job == NULL)
         late = late_job_locked(op, *lease);
+    if (late != NULL && late->commit_pending)
+        return JOBD_CHANGING;
     if (result != JOBD_OK && late == NULL)
         return result;
     *queue = late != NULL ? late->queue : (*lease)->job->queue;
@@ -139,6 +145,8 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
         dispatch_locked(&op, &jobd->queues[queue]);
     else if (result == JOBD_PENDING)
         result = repeat_locked(&op, lease);
+    else if (result == JOBD_CHANGING)
+        result = change_await_locked(&op);
     if (queue == JOBD_NO_QUEUE && result == JOBD_PENDING) { /* what comes with it is not needed */
         op_discard(&op, outcome->output);
         op_discard(&op, outcome->error);
@@ -163,13 +171,16 @@ uint64_t jobd_lease_job(struct jobd *jobd, const char *token)
 
 static const struct change_kind mark_kind = {.name = "reports", .is_mark = true};
 
-/* True: it counts. */
+/* True: it counts. One that has to wait for another change stays as it is, to be asked for again.
+ */
 static bool report_one_locked(struct op *op, struct jobd_report *report) REQUIRES(op->jobd->lock)
 {
     struct lease *lease;
     struct job_extra *extra = report->hidden.extra;
     report->result = report_locked(op, report, &extra, &lease, &report->hidden.queue);
     report->hidden.extra = extra;
+    if (report->result == JOBD_CHANGING)
+        report->result = JOBD_PENDING;
     return report->result == JOBD_OK;
 }
 

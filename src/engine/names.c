@@ -38,6 +38,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_CALLBACKS_FULL] = "too many callbacks wait",
     [JOBD_NO_CALLBACKS] = "there is no queue for callbacks",
     [JOBD_RESERVED] = "the queue is for callbacks alone",
+    [JOBD_LATER_PARENT] = "a job that is replaced waits only for those that came before it",
     [JOBD_NO_PARENT] = "no such job to wait for",
     [JOBD_NEEDED] = "others still need the job",
     [JOBD_GROUP_FULL] = "too many jobs of the key wait",

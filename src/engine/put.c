@@ -135,6 +135,8 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
     uint32_t jobs = admission_jobs(admission->put);
     admission->receipt->capacity = queue->capacity;
     enum jobd_result result = admission_locked(op, admission);
+    if (result == JOBD_CHANGING)
+        return change_await_locked(op);
     if (op->waiter != NULL)
         op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     if (result == JOBD_OK || admission->receipt->replaced) {

@@ -51,6 +51,7 @@ static void init_lists(struct queue *queue)
 {
     TAILQ_INIT(&queue->scheduled);
     TAILQ_INIT(&queue->blocked);
+    TAILQ_INIT(&queue->amending);
     TAILQ_INIT(&queue->running);
     TAILQ_INIT(&queue->take_waiters);
     TAILQ_INIT(&queue->put_waiters);

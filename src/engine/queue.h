@@ -74,15 +74,17 @@ struct queue {
     struct fair *fair; /* in place of its rings; NULL: its groups take none, and never did */
     struct job_list scheduled;
     struct job_list blocked;
-    struct heap delays;      /* of the same */
-    struct due due;          /* the earliest of them, in the engine's heap */
-    struct job_list running; /* in the order they began */
-    uint32_t leased;         /* of those that run */
-    uint32_t elsewhere;      /* those that workers of other processes run */
-    uint32_t end_pending;    /* of those that run in this process: their end is being written */
-    uint32_t put_pending;    /* places reserved for jobs that are being written */
-    uint32_t cancel_pending; /* queued, but out of the ring: their cancel, or late end, is being
-                                written */
+    struct job_list amending; /* out of those and the lanes: another start or priority is being
+                                 written */
+    struct heap delays;       /* of the same */
+    struct due due;           /* the earliest of them, in the engine's heap */
+    struct job_list running;  /* in the order they began */
+    uint32_t leased;          /* of those that run */
+    uint32_t elsewhere;       /* those that workers of other processes run */
+    uint32_t end_pending;     /* of those that run in this process: their end is being written */
+    uint32_t put_pending;     /* places reserved for jobs that are being written */
+    uint32_t cancel_pending;  /* queued, but out of the ring: their cancel, or late end, is being
+                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, retried, expired, moved_in, moved_out;

@@ -99,7 +99,9 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     struct change change;
     struct queue *queue = &op->jobd->queues[job->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!job_has_ended(job) || job->commit_pending)
+    if (job->commit_pending)
+        return change_await_locked(op);
+    if (!job_has_ended(job))
         return JOBD_NOT_FINAL;
     enum jobd_result result = admission_open_locked(op, queue);
     if (result == JOBD_OK)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Some jobs at a time. The mark at the end stands behind all of it in the journal: when that is
  * written everything is, if nothing failed in between. Where the journal is full the rest waits for
- * room; and what is very much is left to the tick. */
+ * room; and what is very much is left to the tick. Where a job of it is being changed it goes on
+ * when that is over, so that none is left out. */
 #include "engine/sweep.h"
 
 #include "engine/changes.h"
@@ -63,8 +64,9 @@ void sweep_resume_locked(struct op *op)
             wait_end_locked(op, waiter, JOBD_STORE_FAILED);
             continue;
         }
+        sweep->halted = false;
         if (step_locked(op, sweep))
-            break; /* more of it in the next step */
+            break; /* more of it in the next step, or when a change is over */
         enum jobd_result result = mark_locked(op, sweep, waiter);
         if (result != JOBD_PENDING)
             wait_end_locked(op, waiter, result);
@@ -88,6 +90,7 @@ static void begin_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->
 {
     sweep->below = op->jobd->next_id;
     sweep->failures = op->jobd->journal.failures;
+    sweep->waits = op->waiter != NULL;
     if (sweep->filter != NULL) {
         begin_filter(sweep);
         return;
@@ -104,7 +107,10 @@ static enum jobd_result go_on_locked(struct op *op, struct sweep *sweep, unsigne
     *ended = true;
     if (!change_has_room_locked(op, op->waiter))
         return wait_for_room_locked(op, sweep);
-    if (!step_locked(op, sweep))
+    bool more = step_locked(op, sweep);
+    if (sweep->halted)
+        return wait_for_room_locked(op, sweep);
+    if (!more)
         return mark_locked(op, sweep, op->waiter);
     if (steps >= STEPS_AT_ONCE && op->waiter != NULL &&
         wait_for_room_locked(op, sweep) == JOBD_PENDING)

@@ -63,8 +63,11 @@ static bool change_locked(struct op *op, struct filter_step *step, struct job *j
     REQUIRES(op->jobd->lock)
 {
     bool ended = job_has_ended(job);
-    if (job->commit_pending)
+    if (job->commit_pending) {
+        bool stays = job->state == JOBD_RUNNING && step->sweep->what != JOBD_STOP_ALL;
+        step->full = !stays && sweep_halt_locked(op, step->sweep);
         return false;
+    }
     if (step->sweep->what == JOBD_RETRY_ALL)
         return ended && retry_locked(op, step, job);
     if (job->state == JOBD_RUNNING)

@@ -122,6 +122,18 @@ static void add_jobs_locked(struct op *op, struct queue_step *step) REQUIRES(op-
         add_queued_locked(op, step);
 }
 
+/* Is one that was there then being changed? Where very many are, it is assumed. */
+static bool is_changing_locked(struct op *op, const struct sweep *sweep) REQUIRES(op->jobd->lock)
+{
+    const struct job *job = TAILQ_FIRST(&queue_of(op, sweep)->amending);
+    for (unsigned looks = 0; job != NULL && looks < OP_STEPS; looks++) {
+        if (job->id < sweep->below)
+            return true;
+        job = TAILQ_NEXT(job, link);
+    }
+    return job != NULL;
+}
+
 bool sweep_queue_locked(struct op *op, struct sweep *sweep)
 {
     struct queue *to = target_of(op, sweep);
@@ -143,5 +155,7 @@ bool sweep_queue_locked(struct op *op, struct sweep *sweep)
     if (to != NULL)
         dispatch_locked(op, to);
     sweep->swept += (uint32_t)swept;
-    return swept > 0 || step.looks == 0;
+    if (swept > 0 || step.looks == 0)
+        return true;
+    return step.most > 0 && is_changing_locked(op, sweep) && sweep_halt_locked(op, sweep);
 }

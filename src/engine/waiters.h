@@ -39,8 +39,11 @@ enum wait_kind {
 /* A sweep takes what was there when it began, some at a time: what waited in a queue, or all that
  * a filter means. */
 struct sweep {
-    uint64_t below;                   /* ids of what was there then */
-    uint64_t failures;                /* of the journal, then */
+    uint64_t below;    /* ids of what was there then */
+    uint64_t failures; /* of the journal, then */
+    bool waits;        /* somebody does, for its end: so it may be */
+    bool halted;       /* it has met a job that is being changed, and goes on when that is over */
+    uint64_t rounds;   /* halted: so many changes were over then */
     const struct jobd_filter *filter; /* NULL: of a queue */
     union {
         struct {

@@ -150,6 +150,32 @@ static void what_is_wrong_is_named(void **state)
     client_free(client);
 }
 
+/* A job that is replaced keeps its id, and waits for none that came after it. */
+static void nobody_waits_for_himself(void **state)
+{
+    const char *const key[] = {"Idempotency-Key: k", NULL};
+    char target[TARGET_SIZE], expected[TARGET_SIZE];
+    (void)state;
+    struct server *server = server_start("-q", "20", "-w", "0");
+    struct client *client = client_new(server);
+    uint64_t top = client_put(client, "/do");
+    uint64_t id =
+        answer_job(client_send(client, "POST", "/do?unique=active&again=replace", key, NULL));
+    uint64_t child = put_after(client, "", id, top);
+    snprintf(target, sizeof target, "/do?unique=active&again=replace&after=/jobs/%llu",
+             (unsigned long long)child);
+    snprintf(expected, sizeof expected,
+             "after: /jobs/%llu came after /jobs/%llu, which this would replace, and which can "
+             "wait only for what came before it: use another Idempotency-Key, or cancel it first\n",
+             (unsigned long long)child, (unsigned long long)id);
+    assert_answer(client_send(client, "POST", target, key, NULL), 400, expected);
+    snprintf(target, sizeof target, "/do?unique=active&again=replace&after=/jobs/%llu",
+             (unsigned long long)top);
+    assert_int_equal(answer_job(client_send(client, "POST", target, key, NULL)), id);
+    assert_state(client, id, "blocked");
+    client_free(client);
+}
+
 static void a_batch_comes_after_a_batch(void **state)
 {
     char first[TARGET_SIZE], second[TARGET_SIZE], target[2 * TARGET_SIZE];
@@ -279,6 +305,7 @@ int main(void)
         cmocka_unit_test_teardown(a_diamond, server_stop_all),
         cmocka_unit_test_teardown(a_cancel_cascades, server_stop_all),
         cmocka_unit_test_teardown(what_is_wrong_is_named, server_stop_all),
+        cmocka_unit_test_teardown(nobody_waits_for_himself, server_stop_all),
         cmocka_unit_test_teardown(a_batch_comes_after_a_batch, server_stop_all),
         cmocka_unit_test_teardown(a_token_reaches_its_queue, server_stop_all),
         cmocka_unit_test_teardown(many_wait_for_one, server_stop_all),

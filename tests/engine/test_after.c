@@ -256,6 +256,40 @@ static void a_batch_is_waited_for(void **state)
     jobd_free(jobd);
 }
 
+/* By a put with the same key, the job would wait for what came after it: perhaps for itself. */
+static void nobody_waits_for_himself(void **state)
+{
+    struct jobd *jobd = open_one(0);
+    struct jobd_receipt receipt;
+    const struct jobd_terms first = {.unique = JOBD_WHILE_WAITING, .replace = true};
+    (void)state;
+    assert_int_equal(put(jobd, 1), JOBD_OK);
+    assert_int_equal(
+        jobd_put(jobd, &(struct jobd_put){.key = "k", .terms = &first}, NULL, 1, &receipt),
+        JOBD_OK);
+    uint64_t id = receipt.id;
+    assert_int_equal(put_lines(jobd, (struct jobd_put){.batch_len = 0}, "job 2\n", &receipt),
+                     JOBD_OK);
+    struct jobd_blob *batch[2] = {NULL};
+    assert_int_equal(
+        jobd_put(jobd, &(struct jobd_put){.batch = batch, .batch_len = 2}, NULL, 1, &receipt),
+        JOBD_OK);
+    static const char *const lines[] = {"job 2\n", "job 3\n", "job 1\nbatch 4\n"};
+    for (unsigned i = 0; i < 3; i++) {
+        struct jobd_terms later = first;
+        later.texts[JOBD_AFTER] = lines[i];
+        assert_int_equal(
+            jobd_put(jobd, &(struct jobd_put){.key = "k", .terms = &later}, NULL, 1, &receipt),
+            JOBD_LATER_PARENT);
+        assert_int_equal(receipt.id, i < 2 ? 2 + i : 0);
+        assert_int_equal(receipt.batch, i < 2 ? 0 : 4);
+        assert_int_equal(receipt.instead, id);
+        check_engine(jobd);
+    }
+    jobd_cancel_all(jobd, 6);
+    jobd_free(jobd);
+}
+
 static void it_may_be_replaced(void **state)
 {
     struct jobd *jobd = open_one(10);
@@ -365,6 +399,7 @@ int main(void)
         cmocka_unit_test(one_that_goes_in_again_is_waited_for_again),
         cmocka_unit_test(it_counts_as_one_that_waits),
         cmocka_unit_test(a_batch_is_waited_for),
+        cmocka_unit_test(nobody_waits_for_himself),
         cmocka_unit_test(it_may_be_replaced),
         cmocka_unit_test(a_large_diamond_is_worked_off_in_steps),
         cmocka_unit_test(a_long_chain_is_cancelled),

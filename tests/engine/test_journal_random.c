@@ -122,6 +122,17 @@ static void do_put(struct world *world, struct person *who)
     ask(who, 'p', result);
 }
 
+/* A verb about one job says what is on disk, or waits until that is what will stay. */
+static void ask_of_one(struct person *who, char verb, enum jobd_result result)
+{
+    const struct kept *kept = &disk.jobs[who->id];
+    bool is_final = kept->there && jobd_state_final(kept->record.state);
+    verify(result != JOBD_CHANGING);
+    verify(result != JOBD_FINISHED || !kept->there || is_final);
+    verify(result != JOBD_NOT_FINAL || !is_final);
+    ask(who, verb, result);
+}
+
 /* A worker takes a job, or ends the one it has. */
 static void do_work(struct world *world)
 {
@@ -155,7 +166,7 @@ static void do_amend(struct world *world, struct person *who)
     if (below(world, 4) == 0)
         to.expires_us = world->now_us + some_us(world, 300);
     who->id = any_id(world);
-    ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
+    ask_of_one(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
 }
 
 /* The filters live as long as those who ask. */
@@ -219,10 +230,11 @@ static void do_something(struct world *world)
         do_put(world, who);
     } else if (which < 13) {
         who->id = any_id(world);
-        ask(who, 'c', jobd_cancel(world->jobd, who->id, &who->waiter, world->now_us));
+        ask_of_one(who, 'c', jobd_cancel(world->jobd, who->id, &who->waiter, world->now_us));
     } else if (which < 15) {
         who->id = any_id(world);
-        ask(who, 'a', jobd_retry(world->jobd, who->id, &who->waiter, world->now_us, &receipt));
+        ask_of_one(who, 'a',
+                   jobd_retry(world->jobd, who->id, &who->waiter, world->now_us, &receipt));
     } else if (which < 17) {
         do_lease(world, who);
     } else if (which < 19) {
@@ -231,7 +243,7 @@ static void do_something(struct world *world)
         do_amend(world, who);
     } else if (which < 22) {
         who->id = any_id(world);
-        ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
+        ask_of_one(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
     } else if (which >= 23) {
         const struct schedule_step_world steps = {&world->chance, world->jobd, world->now_us,
                                                   &world->next_id};
@@ -505,6 +517,15 @@ static void check_kept(struct world *world)
     mutex_unlock(&jobd->lock);
 }
 
+/* Nobody waits for a change when none is on its way. */
+static void check_waits(struct world *world)
+{
+    for (unsigned i = 0; i < ACTORS && journal_empty(world->jobd); i++) {
+        const struct person *who = &world->people[i];
+        verify(!who->waits || strchr("cafnbum", who->verb) == NULL);
+    }
+}
+
 static void pass_time(struct world *world)
 {
     int64_t us = some_us(world, 20);
@@ -512,6 +533,7 @@ static void pass_time(struct world *world)
     world->passed_us += us;
     verify(jobd_tick(world->jobd, world->now_us) > world->now_us);
     check_kept(world);
+    check_waits(world);
     if (below(world, 100) > 0)
         return;
     int64_t off_us = some_wall(world); /* the wall clock is set */

@@ -32,7 +32,7 @@ struct way {
     size_t held;       /* bytes of what was replaced */
     uint32_t promised; /* deliveries of that */
     uint32_t entries, entering, cancelling, unscheduled, unblocked, retrying, forgetting, ending,
-        moving;
+        moving, amending;
 };
 
 static bool is_kind(const struct change *change, const char *name)
@@ -61,7 +61,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
             verify(lets_in(change) == (job->state == STATE_NEW));
-            bool changes = is_kind(change, "move") || is_kind(change, "amend");
+            bool changes = is_kind(change, "move");
             bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire") ||
                           is_kind(change, "orphan");
             bool revives = is_kind(change, "retry") || is_kind(change, "forget");
@@ -80,6 +80,13 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
         if (is_kind(change, "retry")) {
             verify(job_has_ended(job) && job->commit_pending);
             way->retrying++;
+        }
+        if (is_kind(change, "amend")) {
+            verify(job_waits(job) && job->commit_pending && job->changing);
+            way->amending++;
+            way->cancelling += job->state == JOBD_QUEUED;
+            way->unscheduled += job->state == JOBD_SCHEDULED;
+            way->unblocked += job->state == JOBD_BLOCKED;
         }
         if (is_kind(change, "replace")) {
             verify(!job_has_ended(job) && job->extra != NULL);
@@ -244,7 +251,7 @@ static bool is_limited(const struct queue *queue)
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
     REQUIRES(jobd->lock)
 {
-    uint32_t queued = 0, scheduled = 0, blocked = 0, running = 0, leased = 0;
+    uint32_t queued = 0, scheduled = 0, blocked = 0, running = 0, leased = 0, amending = 0;
     struct job *job;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
         check_ring(jobd, queue, lane);
@@ -259,6 +266,10 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     TAILQ_FOREACH (job, &queue->blocked, link) {
         verify(job->state == JOBD_BLOCKED && !job->commit_pending);
         blocked++;
+    }
+    TAILQ_FOREACH (job, &queue->amending, link) {
+        verify(job->changing && &jobd->queues[job->queue] == queue);
+        amending++;
     }
     const struct due *earliest = heap_top(&queue->delays);
     check_heap(&queue->delays);
@@ -278,6 +289,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     uint32_t here = queue_here(queue);
     verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
     verify(way.entering + way.retrying + way.moving == queue->put_pending);
+    verify(amending == way.amending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
     verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
     verify(blocked + way.unblocked == queue->in_state[JOBD_BLOCKED]);

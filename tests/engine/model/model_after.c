@@ -12,7 +12,7 @@
 
 /* ---- texts */
 
-enum { RECENT = 12 };
+enum { RECENT = 12, BEFORE = 4 * RECENT };
 
 /* Some of the last jobs and batches, which may be forgotten; or NULL. */
 const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
@@ -23,7 +23,8 @@ const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
     if (below(model, 2) == 0)
         end = stpcpy(end, JOBD_AFTER_WHATEVER);
     for (unsigned len = 1 + below(model, PARENTS_MAX); len > 0; len--) {
-        uint64_t id = model->next_id - 1 - below(model, RECENT);
+        const bool old = model->next_id > BEFORE && below(model, 4) == 0;
+        uint64_t id = model->next_id - 1 - below(model, old ? BEFORE : RECENT);
         const bool is_batch = model->batches_len > 0 && below(model, 3) == 0;
         if (is_batch)
             id = model->batches[model->batches_len - 1 - below(model, 3) % model->batches_len].id;
@@ -91,12 +92,22 @@ static bool is_there(struct model *model, const struct model_parent *parent)
     return batch != NULL && model_batch_there(model, batch);
 }
 
-enum jobd_result model_after_check(struct model *model, struct model_after *after)
+static bool came_before(struct model *model, const struct model_parent *parent, uint64_t id)
+{
+    const struct model_batch *batch = parent->is_batch ? model_find_batch(model, parent->id) : NULL;
+    return parent->id + (batch != NULL ? batch->len - 1 : 0) < id;
+}
+
+enum jobd_result model_after_check(struct model *model, struct model_after *after,
+                                   uint64_t replaced)
 {
     const struct model_parent *why;
-    for (unsigned i = 0; i < after->len; i++)
+    for (unsigned i = 0; i < after->len; i++) {
         if (!is_there(model, &after->parents[i]))
             return JOBD_NO_PARENT;
+        if (replaced != 0 && !came_before(model, &after->parents[i], replaced))
+            return JOBD_LATER_PARENT;
+    }
     if (verdict(model, after, &why) == BEGIN)
         *after = (struct model_after){.len = 0};
     return JOBD_OK;

@@ -291,8 +291,10 @@ bool model_is_asked(const struct model *model, unsigned queue);
 
 const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE]);
 struct model_after model_after_of(const struct jobd_put *put);
-/* JOBD_OK, and nothing is left when it need not wait; or JOBD_NO_PARENT. */
-enum jobd_result model_after_check(struct model *model, struct model_after *after);
+/* JOBD_OK, and nothing is left when it need not wait; JOBD_NO_PARENT; or JOBD_LATER_PARENT, one did
+ * not come before this job, which is replaced; 0: none is. */
+enum jobd_result model_after_check(struct model *model, struct model_after *after,
+                                   uint64_t replaced);
 /* They are pinned; those that nobody waits for in the end not any more. */
 enum jobd_result model_after_expect(struct model *model, const struct model_after *after);
 void model_after_settle(struct model *model);

@@ -208,12 +208,12 @@ static enum jobd_result admit(struct model *model, const struct jobd_put *put,
             return same->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
         if (!put->terms->replace || !not_begun(same))
             return JOBD_OK;
-        if ((result = model_after_check(model, &after)) != JOBD_OK ||
+        if ((result = model_after_check(model, &after, same->id)) != JOBD_OK ||
             (result = model_after_expect(model, &after)) != JOBD_OK)
             return result;
         return replace(model, same, put, sizes[0], &after);
     }
-    if ((result = model_after_check(model, &after)) != JOBD_OK)
+    if ((result = model_after_check(model, &after, 0)) != JOBD_OK)
         return result;
     size += model_jobs_of(put) * after.bytes;
     if (!model_has_room(model, put))

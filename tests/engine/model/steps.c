@@ -111,7 +111,7 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
 static enum jobd_result behind_others(struct model *model, const struct jobd_put *put)
 {
     struct model_after after = model_after_of(put);
-    enum jobd_result result = model_after_check(model, &after);
+    enum jobd_result result = model_after_check(model, &after, 0);
     return result != JOBD_OK ? result : JOBD_FULL;
 }
 
@@ -135,8 +135,8 @@ void model_step_put(struct model *model)
     enum jobd_result result = jobd_put(model->jobd, &ask, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
-        bool counts =
-            result != JOBD_CONFLICT && result != JOBD_UNDECLARED && result != JOBD_NO_PARENT;
+        bool counts = result != JOBD_CONFLICT && result != JOBD_UNDECLARED &&
+                      result != JOBD_NO_PARENT && result != JOBD_LATER_PARENT;
         model->rejected[put.queue] += counts ? model_jobs_of(&put) : 0;
         model_drop_put(&put);
     }
@@ -213,7 +213,7 @@ void model_step_put_wait(struct model *model)
     uint64_t id = 0;
     enum jobd_result expected;
     struct model_after named = model_after_of(&put_waiter->put);
-    const bool settled = model_after_check(model, &named) == JOBD_OK && named.len == 0;
+    const bool settled = model_after_check(model, &named, 0) == JOBD_OK && named.len == 0;
     if (model->phase[put_waiter->queue] != OPEN)
         expected = JOBD_UNDECLARED;
     else if (model_first_putter(model, put_waiter->queue) == NULL ||
