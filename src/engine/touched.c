@@ -196,9 +196,25 @@ static void hold_stops(struct share *share, struct op *op)
         share->stops[share->stops_len++] = op->stops[--op->stops_len];
 }
 
+/* What it has put in this turn may be lost yet, whatever it is told: its deadline, say. */
+static void hold_unsure_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&op->woken), *next;
+    for (; waiting != NULL; waiting = next) {
+        const struct jobd_waiter *waiter = waiter_of(waiting);
+        next = TAILQ_NEXT(waiting, link);
+        if (!waiter->accepted || share_told_locked(op, waiter) == JOBD_TIMEOUT)
+            continue;
+        TAILQ_REMOVE(&op->woken, waiting, link);
+        TAILQ_INSERT_TAIL(&op->jobd->share->held, waiting, link);
+    }
+}
+
 void share_hold_locked(struct op *op)
 {
     struct share *share = op->jobd->share;
+    if (share->in_turn && op->outside)
+        hold_unsure_locked(op);
     if (!share->in_turn || op->outside)
         return;
     TAILQ_CONCAT(&share->held, &op->woken, link);

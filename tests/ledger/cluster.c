@@ -213,6 +213,8 @@ static void take_turn(struct member *member)
     share_begin(member->jobd, cluster->now_us);
     for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
         cluster_call(member);
+    if (below(cluster, 4) == 0)
+        (void)jobd_tick_waiters(member->jobd, cluster->now_us + below(cluster, 5000));
     bool changed = !share_is_empty(member->jobd), written_first = below(cluster, 2) == 0;
     /* It may be known before or after the news were taken. */
     if (changed && (!member->lost || written_first))

@@ -54,10 +54,20 @@ static void check_failed(const struct jobd_waiter *waiter, const struct member *
     verify(!waiter->accepted || waiter->receipt.replaced || in_turn);
 }
 
+/* Its deadline has come while a turn goes on, which may be lost. */
+static void check_told_early(const struct jobd_waiter *waiter, const struct member *member)
+{
+    verify(waiter->result == JOBD_TIMEOUT);
+    verify(!waiter->accepted ||
+           (waiter->receipt.id < member->first_id && !waiter->receipt.replaced));
+}
+
 static void wake(struct jobd_waiter *waiter)
 {
     struct actor *actor = (struct actor *)waiter;
-    verify(actor->waits && !actor->member->in_turn);
+    verify(actor->waits);
+    if (actor->member->in_turn)
+        check_told_early(waiter, actor->member);
     if (waiter->result == JOBD_STORE_FAILED)
         check_failed(waiter, actor->member);
     if (waiter->result == JOBD_TIMEOUT && waiter->accepted && actor->member->lost)
