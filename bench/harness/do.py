@@ -140,7 +140,7 @@ def ahead_of_all(context, connections, what, title):
     best = {}
     for name in names:
         for run in context.of("do", name, connections):
-            if run.good:
+            if run.good and getattr(run, what) > 0:
                 best[run.round] = min(best.get(run.round, float("inf")), getattr(run, what))
     value = figure(mine[n] / best[n] for n in sorted(mine.keys() & best.keys()))
     context.rows.append(
@@ -157,7 +157,7 @@ def flat(context, peer):
     """The dearest number of connections against the cheapest, round by round, of a curve with all its ends."""
     cost = {}
     for run in context.of("do", peer):
-        if run.good:
+        if run.good and run.cpu_us > 0:
             cost.setdefault(run.round, {})[run.connections] = run.cpu_us
     return figure(max(c.values()) / min(c.values()) for c in cost.values() if {1, 16384} <= c.keys())
 

@@ -6,7 +6,7 @@ from .figures import figure, of
 from .load import client_run
 
 RATES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
-QUICK_RATES = (5, 20, 80, 320, 1280)
+QUICK_RATES = (5, 20, 80, 320, 1280)  # also of short windows
 CONNECTIONS = 256
 
 
@@ -35,7 +35,7 @@ def offered(context, peer, rate):
 
 
 def run(context):
-    for rate in QUICK_RATES if context.protocol.quick else RATES:
+    for rate in QUICK_RATES if context.protocol.seconds < 5 else RATES:
         for peer in context.here("jobd", "go", "axum", "axum-wait"):
             offered(context, peer, rate)
     protocol = context.protocol
