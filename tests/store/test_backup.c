@@ -395,10 +395,11 @@ static void a_full_disk_takes_a_copy_back(void **state)
     struct client *client = client_new(server);
     put_large(client, 200);
     int fd = begin_fetching(server, raw);
-    /* 64 - 4 of ballast - 12 of the copy - 12 + log: this many only have room without the copy. */
-    for (unsigned puts = 0; server_count_lines(server, ERR, "backup: cut") == 0; puts += 10) {
+    /* 64 - 4 of ballast - 12 of the copy - 12 + log: this many only have room without the copy. One
+     * by one: the line comes some time after the cut, and there is room for 12 more alone. */
+    for (unsigned puts = 0; server_count_lines(server, ERR, "backup: cut") == 0; puts++) {
         assert_true(puts < 2000);
-        put_large(client, 10);
+        put_large(client, 1);
     }
     server_await_line(server, ERR, "backup: cut, as the disk is full", line);
     assert_int_equal(client_metric(client, "jobd_store_failing"), 0);
