@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/edges.h"
 #include "engine/pins.h"
+#include "engine/replace.h"
 #include "engine/transition.h"
 
 /* The job has it before its end is written, in place of the room that was counted for it; it is
@@ -21,6 +22,41 @@ static void set_error_locked(struct op *op, struct job *job, const struct edge *
     jobs_count(jobs, -(int64_t)job->extra->parents->error_room);
     job->extra->parents->error_room = 0;
     (void)jobs_set(jobs, &job->extra->error, jobd_blob_text(text), op);
+}
+
+/* ---- one that waits for others no longer: what becomes of those then is nothing to it, in the
+ * next process either */
+
+/* As it was then: its start may stand behind this in the journal, or a replacement. */
+static void describe_settle(const struct change *change, struct job_record *record)
+{
+    const struct job_content content = replace_written(change->job);
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+    record->worker = record->progress = NULL;
+    record->state = waits_as(NULL, content.delayed);
+    record->ready_us = content.ready_us;
+    record->delayed = content.delayed;
+    record->by_wall = content.by_wall;
+    record->settled = true;
+    record->attempt = 0;
+    record->started_us = record->expires_us = record->began_us = 0;
+    record->token = "";
+}
+
+static const struct change_kind settle_kind = {
+    .name = "settle", .row = ROW_SET, .describe = describe_settle};
+
+static void settle_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    transition_unblock_locked(op, job);
+    if (!has_journal(op->jobd))
+        return;
+    change_init(&change, op, &settle_kind, job);
+    change.waiter = NULL;
+    change.undo_on_failure = false;
+    (void)change_submit_locked(op, &change);
 }
 
 /* ---- some at a time */
@@ -58,12 +94,6 @@ static bool orphan_locked(struct op *op, struct orphan_step *step, struct job *j
     return true;
 }
 
-/* Where queues are shared a turn has room for so many, however they go on. */
-static bool has_room_locked(struct op *op) REQUIRES(op->jobd->lock)
-{
-    return op->jobd->share == NULL || change_has_room_locked(op, NULL);
-}
-
 /* False when it must be looked at again, later. */
 static bool look_locked(struct op *op, struct orphan_step *step, struct parents *parents)
     REQUIRES(op->jobd->lock)
@@ -75,13 +105,13 @@ static bool look_locked(struct op *op, struct orphan_step *step, struct parents 
     enum verdict verdict = edges_verdict(&op->jobd->jobs, parents, &why);
     if (verdict == VERDICT_WAIT)
         return true;
-    if (!has_room_locked(op))
+    if (!change_has_room_locked(op, NULL)) /* a turn has some for so many, however they go on */
         return false;
     struct queue *queue = &op->jobd->queues[job->queue];
     if (verdict == VERDICT_CANCEL && !orphan_locked(op, step, job, why))
         return false;
     if (verdict == VERDICT_BEGIN)
-        transition_unblock_locked(op, job);
+        settle_locked(op, job);
     dispatch_note(&step->queues, queue);
     return true;
 }

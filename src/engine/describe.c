@@ -19,8 +19,14 @@ static void describe_extra(struct job_record *record, const struct job_extra *ex
         record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
 }
 
+static bool is_settled(const struct job_extra *extra)
+{
+    return extra != NULL && extra->parents == NULL && jobd_text(extra->words, JOBD_AFTER) != NULL;
+}
+
 void describe_content(struct job_record *record, const struct job_content *content)
 {
+    record->settled = is_settled(content->extra);
     describe_extra(record, content->extra, content->unexpiring);
     record->payload = content->payload;
     record->priority = content->priority;

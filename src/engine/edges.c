@@ -360,7 +360,6 @@ static bool find_back(struct op *op, struct edge *edge) REQUIRES(op->jobd->lock)
 bool edges_child_back_locked(struct op *op, struct job *job, const char *text)
 {
     struct parents *parents;
-    const struct edge *why;
     uint32_t len = 0;
     if (!parents_new(text, &parents))
         return false;
@@ -374,11 +373,7 @@ bool edges_child_back_locked(struct op *op, struct job *job, const char *text)
         if (parents->edges[i].parent != NULL)
             parents->edges[len++] = parents->edges[i];
     }
-    parents->len = len;
-    if (edges_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
-        free(parents);
-        return true;
-    }
+    parents->len = len; /* perhaps 0: it is looked at once, as others are */
     job->extra->parents = parents;
     jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
     edges_link(parents, job);

@@ -8,8 +8,9 @@
  *                                 parent  parent          each with the list of its edges
  *
  * Nothing of it is on disk but the text JOBD_AFTER of the child: a start builds it anew from the
- * texts of jobs that wait and have not begun. A parent that is not there by then was forgotten,
- * which it can be only since its child has no longer waited for it: so it counts as done.
+ * texts of jobs that wait, have not begun and are not written down as settled. A parent that is not
+ * there by then was forgotten, which it can be only since its child has no longer waited for it: so
+ * it counts as done.
  *
  * Whether a job may begin is always asked of its parents as they are, never counted: one that has
  * ended and was put in again is waited for again. When a parent ends, its record is put on a list,
@@ -72,7 +73,8 @@ void edges_expect_back_locked(struct op *op, const char *text) REQUIRES(op->jobd
 /* A job, or a batch, is back, in no state yet. `final`: it has ended. */
 void edges_job_back_locked(struct op *op, struct job *job, bool final) REQUIRES(op->jobd->lock);
 void edges_batch_back_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock);
-/* A job that waits is back: it has those of the parents of this text that it has to wait for. False
+/* A job that waits is back: it has those of the parents of this text that are there; when all have
+ * ended, or there are none, it is looked at at once, and written down as settled. False
  * when memory is short. */
 bool edges_child_back_locked(struct op *op, struct job *job, const char *text)
     REQUIRES(op->jobd->lock);

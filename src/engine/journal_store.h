@@ -59,6 +59,7 @@ struct job_record {
     bool by_wall;                    /* that is at_us */
     bool expired;                    /* cancelled as its time was over */
     bool unexpiring;                 /* it does not expire any more, whatever expiry_us says */
+    bool settled;                    /* it waits no longer for those of its text JOBD_AFTER */
     bool stopping;                   /* runs, and is to be cancelled */
     bool paused;                     /* ROW_PAUSE alone */
     bool output_truncated;

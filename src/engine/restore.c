@@ -96,11 +96,12 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
     return waits_as(NULL, record->delayed && record->ready_us > op->now_us);
 }
 
-/* It waits, has not begun, and nobody has put it in again by hand. */
+/* It waits, has not begun, has not waited long enough already, and nobody has put it in again by
+ * hand. */
 static bool waits_for_others(const struct job_record *record, enum jobd_state state)
 {
     return (state == JOBD_QUEUED || state == JOBD_SCHEDULED) && record->attempt == 0 &&
-           !record->unexpiring && record->texts[JOBD_AFTER] != NULL;
+           !record->unexpiring && !record->settled && record->texts[JOBD_AFTER] != NULL;
 }
 
 /* A report of a lease that is over may come again, or late. */

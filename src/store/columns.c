@@ -74,7 +74,7 @@ static const struct {
     {1, offsetof(struct job_record, delayed)},          {2, offsetof(struct job_record, stopping)},
     {4, offsetof(struct job_record, output_truncated)}, {8, offsetof(struct job_record, exited)},
     {16, offsetof(struct job_record, by_wall)},         {32, offsetof(struct job_record, expired)},
-    {64, offsetof(struct job_record, unexpiring)},
+    {64, offsetof(struct job_record, unexpiring)},      {128, offsetof(struct job_record, settled)},
 };
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))

@@ -62,14 +62,25 @@ static void check_begun(struct jobd *jobd, uint64_t id)
     jobd_blob_unref(words);
 }
 
+/* It will not wait for them again, in the next process either. */
+static void check_settled(uint64_t id)
+{
+    const struct kept *kept = &disk.jobs[id];
+    verify(kept->after[0] == '\0' || kept->key[0] != '\0' || kept->record.settled ||
+           kept->record.unexpiring || kept->record.attempt > 0);
+}
+
 void after_compare(struct world *world)
 {
+    bool all_written = journal_empty(world->jobd);
     uint64_t id = world->next_id > LOOK_BACK ? world->next_id - LOOK_BACK : 1;
     for (; id < world->next_id; id++) {
         enum jobd_state state = state_of(world->jobd, id);
         bool waits = state == JOBD_QUEUED || state == JOBD_SCHEDULED;
         if (seen[id] == JOBD_BLOCKED && (waits || state == JOBD_RUNNING))
             check_begun(world->jobd, id);
+        if (all_written && waits)
+            check_settled(id);
         seen[id] = (unsigned char)state;
     }
 }
@@ -82,7 +93,7 @@ void after_restored(struct world *world)
         if (jobd_get(world->jobd, id, &info) != JOBD_OK)
             continue;
         bool may_wait = disk.jobs[id].after[0] != '\0' && record->attempt == 0 &&
-                        !record->unexpiring && !jobd_state_final(record->state);
+                        !record->unexpiring && !record->settled && !jobd_state_final(record->state);
         verify(info.state != JOBD_BLOCKED || may_wait);
         if (may_wait && info.state != JOBD_BLOCKED && record->state != JOBD_RUNNING)
             check_begun(world->jobd, id);

@@ -47,6 +47,7 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     own->by_wall = record->by_wall;
     own->expired = record->expired;
     own->unexpiring = record->unexpiring;
+    own->settled = record->settled;
     own->stopping = record->stopping;
     own->output_truncated = record->output_truncated;
     own->exited = record->exited;
@@ -416,8 +417,7 @@ void disk_clear(void)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
     memset(disk.batches, 0, sizeof disk.batches);
-    disk.wanted = 0;
-    disk.highest = 0;
+    disk.highest = disk.wanted = 0;
     disk.limits = disk.two_undeclared = false;
     memset(disk.paused, 0, sizeof disk.paused);
     memset(disk.paused_next, 0, sizeof disk.paused_next);

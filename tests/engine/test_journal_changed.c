@@ -97,7 +97,49 @@ static void test_a_chain_is_cancelled_in_one_commit(void **state)
     assert_int_equal(state_of(jobd, last), JOBD_BLOCKED);
     (void)jobd_tick(jobd, 5);
     assert_int_equal(state_of(jobd, last), JOBD_QUEUED);
+    disk_write_all(jobd, 5); /* that it is */
     assert_true(journal_empty(jobd));
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* What has waited for a parent's end does not wait again when that is put in again, in the next
+ * process either; nor is it cancelled when that fails then. */
+static void test_a_parent_that_goes_in_again(void **state)
+{
+    const struct jobd_outcome done = {.state = JOBD_DONE}, failed = {.state = JOBD_FAILED};
+    struct jobd *jobd = disk_open_engine(12, 0, 1);
+    struct jobd_receipt receipt;
+    const struct jobd_terms after = {.texts = {[JOBD_AFTER] = "job 1\n"}};
+    uint64_t parent = put_chain(jobd, 1), child = parent + 1;
+    (void)state;
+    assert_int_equal(
+        jobd_put(jobd, &(struct jobd_put){.queue = 1, .terms = &after}, NULL, 1, &receipt),
+        JOBD_OK);
+    disk_write_all(jobd, 1);
+    (void)disk_lease(jobd, 0, TOKEN, 2);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 3), JOBD_OK);
+    disk_write_all(jobd, 3);
+    (void)jobd_tick(jobd, 3);
+    disk_write_all(jobd, 3);
+    assert_int_equal(state_of(jobd, child), JOBD_QUEUED);
+    assert_int_equal(jobd_retry(jobd, parent, NULL, 4, &receipt), JOBD_OK);
+    disk_write_all(jobd, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        jobd_free(jobd);
+        jobd = disk_restore(100, 200 + i);
+        (void)jobd_tick(jobd, 200 + i);
+        disk_write_all(jobd, 200 + i);
+        assert_int_equal(state_of(jobd, child), JOBD_QUEUED);
+        assert_int_equal(state_of(jobd, parent), i == 0 ? JOBD_QUEUED : JOBD_FAILED);
+        if (i == 0) {
+            (void)disk_lease(jobd, 0, "1123456789abcdef0123456789abcdef", 200);
+            assert_int_equal(
+                jobd_lease_finish(jobd, "1123456789abcdef0123456789abcdef", &failed, NULL, 201),
+                JOBD_OK);
+            disk_write_all(jobd, 201);
+        }
+    }
     jobd_free(jobd);
     disk_clear();
 }
@@ -107,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_late_report_of_a_changed_job),
         cmocka_unit_test(test_a_chain_is_cancelled_in_one_commit),
+        cmocka_unit_test(test_a_parent_that_goes_in_again),
     };
     return cmocka_run_group_tests_name("what is changed, and the disk", tests, NULL, NULL);
 }
