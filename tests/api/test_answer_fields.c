@@ -66,6 +66,19 @@ static void expect(struct scene *scene, long status, const char *method, const c
 
 /* ---- what is asked */
 
+/* A job that is replaced, waited for, and put in once more. */
+static void put_and_wait(struct scene *scene, const char *key, const char *payload, long status)
+{
+    const char *const fields[] = {ADMIN, key, "Prefer: wait=60", NULL};
+    static const char *const paths[] = {"/do/run?unique=waiting&again=replace", "/do/run"};
+    expect(scene, 202, "POST", "/do/run?delay=1h", key);
+    for (size_t i = 0; i < 2; i++) {
+        const struct answer *answer = client_send(scene->client, "POST", paths[i], fields, payload);
+        see(scene, "POST", paths[i], answer);
+        assert_answer(answer, status, "1234");
+    }
+}
+
 static void put(struct scene *scene)
 {
     const char *twice = "Idempotency-Key: twice", *newer = "Idempotency-Key: newer";
@@ -73,6 +86,8 @@ static void put(struct scene *scene)
     const struct answer *answer = ask(scene, "POST", "/do/run", "Prefer: wait=60", "3\n");
     assert_answer(answer, 500, "1234");
     (void)answer_field(answer, "Location", scene->job);
+    put_and_wait(scene, "Idempotency-Key: good", "0\n", 200);
+    put_and_wait(scene, "Idempotency-Key: bad", "3\n", 500);
     expect(scene, 202, "POST", "/do/mail", twice);
     expect(scene, 202, "POST", "/do/mail", twice);
     expect(scene, 202, "POST", "/do/mail?unique=waiting&again=replace", newer);
@@ -118,7 +133,8 @@ static void look(struct scene *scene)
     expect(scene, 200, "HEAD", "/events", NULL);
     expect(scene, 200, "GET", "/backup", NULL);
     expect(scene, 200, "GET", "/", NULL);
-    expect(scene, 304, "GET", "/", "If-None-Match: *");
+    expect(scene, 200, "GET", "/jobd.css", NULL);
+    expect(scene, 304, "GET", "/jobd.css", "If-None-Match: *");
     expect(scene, 200, "GET", "/openapi.json", NULL);
     expect(scene, 304, "GET", "/openapi.json", "If-None-Match: *");
 }
