@@ -98,6 +98,7 @@ def bulk(chrome):
     for job in waits:
         await_state(job, "cancelled")
     assert [ask("GET", f"jobs/{job}")["state"] for job in (runs, done, failed)] == ["running", "done", "failed"]
+    page.wait(f"document.getElementById('said').innerText === '{len(waits)} changed'")
     page.press("Cancel… All that match")
     page.wait("document.getElementById('said').innerText === 'None to Cancel'")
     page.go("#/jobs?tag=a&state=failed")
