@@ -157,6 +157,8 @@ enum step put_batch_admitted(struct call *call)
     reply->status = 202;
     if (receipt->batch != 0)
         reply_number(reply, "Location", "/batches/", receipt->batch);
+    else /* all of them were there before */
+        reply_text(reply, "Jobd-Duplicate", "", "true");
     if (call->request->wants_json)
         reply->owned = ids_text(receipt->id, count, jobs != NULL ? jobs->ids : NULL);
     else if (asprintf(&reply->owned, "queued %" PRIu32 "\n", count) < 0)

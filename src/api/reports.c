@@ -70,6 +70,7 @@ struct source {
     const struct jobd_blob *body;
     struct json_token whole;
     bool is_array, is_one; /* else lines */
+    bool is_utf8;          /* all of it; else only some lines are */
     size_t at;
     uint32_t line;
 };
@@ -78,15 +79,14 @@ struct source {
 static bool open_source(const struct jobd_blob *body, struct source *source)
 {
     const char *text = (const char *)body->bytes;
-    *source = (struct source){.body = body, .whole = {text, body->size}};
-    if (!utf8_valid(body->bytes, body->size))
-        return false;
+    *source = (struct source){
+        .body = body, .whole = {text, body->size}, .is_utf8 = utf8_valid(body->bytes, body->size)};
     while (source->whole.size > 0 && strchr(" \t\r\n", *source->whole.text) != NULL) {
         source->whole.text++;
         source->whole.size--;
     }
-    source->is_array = json_is_array(text, body->size);
-    source->is_one = json_is_object(text, body->size);
+    source->is_array = source->is_utf8 && json_is_array(text, body->size);
+    source->is_one = source->is_utf8 && json_is_object(text, body->size);
     return source->is_array || source->whole.size == 0 || *source->whole.text != '[';
 }
 
@@ -310,7 +310,8 @@ static enum step parse_reports(struct call *call)
     all->is_array = source.is_array;
     for (uint32_t i = 0; i < len && next_report(&source, &item); i++) {
         struct report_entry *entry = &all->entries[i];
-        entry->wrong = read_report(call, &item, all->scratch, entry);
+        bool is_text = source.is_utf8 || utf8_valid((const unsigned char *)item.text, item.size);
+        entry->wrong = is_text ? read_report(call, &item, all->scratch, entry) : "it is not UTF-8";
         entry->report.result = entry->wrong == NULL ? JOBD_PENDING : JOBD_RESULTS;
         all->reports[i] = entry->report;
     }

@@ -170,7 +170,9 @@ static void a_known_key_is_its_job(void **state)
     assert_true(ids[0] < ids[1] && ids[1] < ids[2] && ids[3] == ids[0]);
     assert_int_equal((int)json_number(client_json(client, "/queues/default"), "queued"), 3);
     client_put(client, "/do");
-    read_ids(put_jobs(client, "/do?batch=jobs", again), same, 2); /* though the queue is full */
+    const struct answer *known = put_jobs(client, "/do?batch=jobs", again);
+    assert_field(known, "Jobd-Duplicate", "true");
+    read_ids(known, same, 2); /* though the queue is full */
     assert_true(same[0] == ids[2] && same[1] == ids[0]);
     assert_answer(client_send(client, "POST", "/do?batch=jobs", NULL,
                               "\n{\"idempotency_key\":\"a\",\"payload\":\"other\"}\n"),

@@ -424,6 +424,7 @@ static void what_is_no_report_is_named(void **state)
         {"{\"lease\":\"a\",\"delay\":\"1s\"}", "delay goes with error"},
         {"{\"lease\":\"a\",\"exit_code\":256}", "exit_code must be"},
         {"{\"lease\":\"a\",\"exit_code\":\"1\"}", "exit_code must be"},
+        {"{\"lease\":\"a\",\"output\":\"\xff\"}", "not UTF-8"},
     };
     struct server *server = start("");
     struct client *client = client_new(server);
@@ -437,7 +438,7 @@ static void what_is_no_report_is_named(void **state)
     }
     assert_answer(report(client, NULL), 400, NULL);
     assert_answer(report(client, "[1, 2"), 400, NULL);
-    assert_answer(report(client, "\xff"), 400, NULL);
+    assert_answer(report(client, "[{\"lease\":\"\xff\"}]"), 400, NULL);
     assert_answer(report(client, "[]"), 200, "[]\n");
     char *many = raw_filled("[", '0', 0, "");
     many = realloc(many, 4096);
