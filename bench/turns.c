@@ -84,7 +84,7 @@ static double take_many(struct jobd *jobd, int64_t now_us, unsigned *latest)
         for (unsigned j = 1; j < 100; j++)
             put(jobd, "tenant", now_us);
     }
-    return used_ns / TAKES;
+    return used_ns / (double)TAKES;
 }
 
 static struct figure measure(uint32_t jobs, bool by_group)
