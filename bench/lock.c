@@ -94,7 +94,7 @@ static void measure_clock(void)
         double from_ns = clock_ns(CLOCK_MONOTONIC);
         for (int i = 0; i < TIMES; i++)
             clock_ns(CLOCK_MONOTONIC);
-        double cost_ns = (clock_ns(CLOCK_MONOTONIC) - from_ns) / TIMES;
+        double cost_ns = (clock_ns(CLOCK_MONOTONIC) - from_ns) / (double)TIMES;
         clock_cost_ns = cost_ns < clock_cost_ns ? cost_ns : clock_cost_ns;
     }
 }
@@ -191,9 +191,9 @@ static struct figure run(unsigned threads, unsigned ms, bool with_clock, unsigne
         waited += workers[i].waited_ns;
     }
     double took_ns = clock_ns(CLOCK_MONOTONIC) - from_ns;
-    figure.verbs_per_s = lives * VERBS / took_ns * SECOND_NS;
-    figure.cpu_ns = cpu / lives / VERBS;
-    figure.held_ns = held / lives / VERBS;
+    figure.verbs_per_s = lives * (double)VERBS / took_ns * SECOND_NS;
+    figure.cpu_ns = cpu / lives / (double)VERBS;
+    figure.held_ns = held / lives / (double)VERBS;
     figure.waited_share = waited / (took_ns * threads);
     watched = false;
     return figure;
