@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "median.h"
 #include "jobd/lease.h"
 #include "jobd/queue.h"
 
@@ -197,18 +198,6 @@ static struct figure run(unsigned threads, unsigned ms, bool with_clock, unsigne
     figure.waited_share = waited / (took_ns * threads);
     watched = false;
     return figure;
-}
-
-static int compare(const void *left, const void *right)
-{
-    const double *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
-static double median(double *list, unsigned len)
-{
-    qsort(list, len, sizeof *list, compare);
-    return list[len / 2];
 }
 
 static struct figure measure(unsigned threads, unsigned ms, unsigned rounds)

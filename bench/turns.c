@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "median.h"
 #include "jobd/queue.h"
 #include "jobd/lease.h"
 
@@ -99,18 +100,6 @@ static struct figure measure(uint32_t jobs, bool by_group)
     jobd_cancel_all(jobd, INT64_C(1) << 50);
     jobd_free(jobd);
     return figure;
-}
-
-static int compare(const void *left, const void *right)
-{
-    const double *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
-static double median(double *list, unsigned len)
-{
-    qsort(list, len, sizeof *list, compare);
-    return list[len / 2];
 }
 
 int main(int argc, char **argv)
