@@ -35,8 +35,9 @@ JOBD_API uint64_t jobd_events_last(struct jobd *jobd);
 
 /* What a task that is not leased has put out so far, for who follows its job: the first `bytes` of
  * the blob, which must not change from now on; NULL: nothing. A reference is taken, until the next
- * call or the end of the attempt; it does not count for memory_bytes. When memory is short, or
- * where several processes share the queues, nothing is shown until the attempt ends. */
+ * call or the end of the attempt; it does not count for memory_bytes. When memory is short nothing
+ * is shown until the attempt ends. Where several processes share the queues, it is shown by this
+ * one alone, and the attempt may be another's by now: then nothing happens. */
 JOBD_API void jobd_show_output(struct jobd *jobd, const struct jobd_task *task,
                                struct jobd_blob *output, size_t bytes, bool truncated);
 

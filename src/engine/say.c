@@ -5,6 +5,7 @@
 #include "engine/blob.h"
 #include "engine/lease.h"
 #include "engine/said.h"
+#include "engine/show.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 #include "jobd/lease.h"
@@ -172,34 +173,39 @@ enum jobd_result jobd_lease_progress(struct jobd *jobd, const char *token, struc
 
 /* ---- who follows */
 
-/* What there is of its output, and so many bytes. */
-static struct jobd_blob *output_of(const struct job *job, size_t *bytes)
+/* What there is so far of the output of a job that runs. */
+static void view_growing_locked(const struct jobd *jobd, const struct job *job,
+                                struct jobd_view *view) REQUIRES(jobd->lock)
 {
     const struct said *said = said_of(job);
-    struct jobd_blob *output = NULL;
-    *bytes = 0;
-    if (job->state == JOBD_RUNNING) {
-        bool shown = said != NULL && said->shown != NULL;
-        output = shown ? said->shown : said != NULL ? said->output : NULL;
-        *bytes = shown ? said->shown_bytes : output != NULL ? said->used : 0;
-    } else if (job->extra != NULL) {
-        output = job->extra->output;
-        *bytes = output != NULL ? output->size : 0;
+    const struct shown *beside = shown_beside_locked(jobd, job);
+    if (beside != NULL) {
+        view->output = beside->output;
+        view->output_bytes = beside->bytes;
+        view->truncated = beside->truncated;
+    } else if (said != NULL) {
+        bool shown = said->shown != NULL;
+        view->output = shown ? said->shown : said->output;
+        view->output_bytes = shown ? said->shown_bytes : view->output != NULL ? said->used : 0;
+        view->truncated = said->truncated;
     }
-    return output;
 }
 
-static struct jobd_view view_of(const struct job *job)
+static struct jobd_view view_of_locked(const struct jobd *jobd, const struct job *job)
+    REQUIRES(jobd->lock)
 {
     const struct said *said = said_of(job);
-    bool runs = job->state == JOBD_RUNNING;
     struct jobd_view view = {.state = (enum jobd_state)job->state,
                              .attempt = job->attempt,
                              .stopping = job->stopping,
-                             .progress = said != NULL ? said->progress : NULL,
-                             .truncated =
-                                 runs ? said != NULL && said->truncated : job->output_truncated};
-    view.output = output_of(job, &view.output_bytes);
+                             .progress = said != NULL ? said->progress : NULL};
+    if (job->state == JOBD_RUNNING) {
+        view_growing_locked(jobd, job, &view);
+    } else {
+        view.truncated = job->output_truncated;
+        view.output = job->extra != NULL ? job->extra->output : NULL;
+        view.output_bytes = view.output != NULL ? view.output->size : 0;
+    }
     return view;
 }
 
@@ -213,7 +219,7 @@ static bool same_view(const struct jobd_view *one, const struct jobd_view *other
 static enum jobd_result follow_locked(struct op *op, struct job *job, struct jobd_view *view)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd_view now = view_of(job);
+    struct jobd_view now = view_of_locked(op->jobd, job);
     if (view->seen && same_view(view, &now))
         return jobd_state_final(now.state) ? JOBD_FINISHED
                                            : wait_for_more_locked(op, op->waiter, job);

@@ -4,7 +4,7 @@
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
 #include "engine/limits.h"
-#include "engine/limits.h"
+#include "engine/show.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -117,6 +117,7 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
     verify(jobd_state_final(outcome->state));
     op_begin(&op, jobd, NULL, now_us);
     struct job *job = jobs_find(&jobd->jobs, task->id);
+    shown_end_locked(&op, task);
     if (is_lost_locked(&op, job, task)) {
         op_discard(&op, outcome->output);
         op_discard(&op, outcome->error);

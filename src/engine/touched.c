@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/show.h"
 #include "engine/waiters.h"
 
 int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t running)
@@ -25,10 +26,11 @@ int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t runni
     share->stops = calloc(share->stops_max, sizeof *share->stops);
     share->runs = calloc(share->runs_max, sizeof *share->runs);
     share->ended = calloc(share->runs_max, sizeof *share->ended);
+    share->shown = calloc(share->runs_max, sizeof *share->shown);
     TAILQ_INIT(&share->held);
     bool good = share->touches != NULL && share->queues != NULL && share->leases != NULL &&
                 share->lease_is_in != NULL && share->stops != NULL && share->runs != NULL &&
-                share->ended != NULL;
+                share->ended != NULL && share->shown != NULL;
     return good ? 0 : -ENOMEM;
 }
 
@@ -44,6 +46,9 @@ void share_release(struct jobd *jobd)
     free(share->stops);
     free(share->runs);
     free(share->ended);
+    for (uint32_t i = 0; share->shown != NULL && i < share->runs_max; i++)
+        jobd_blob_unref(share->shown[i].output);
+    free(share->shown);
     free(share);
     jobd->share = NULL;
 }

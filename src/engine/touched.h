@@ -93,7 +93,8 @@ struct share {
     bool renews, leaves;
     struct own_run *runs, *ended; /* ended: in this turn */
     uint32_t runs_len, ended_len, runs_max;
-    bool orphans; /* jobs that this process runs, as the others think */
+    struct shown *shown; /* runs_max of them */
+    bool orphans;        /* jobs that this process runs, as the others think */
 };
 
 /* 0 or -ENOMEM. `running`: jobs that the process's workers run at a time. */

@@ -2,13 +2,13 @@
 /* What is asked for: every verb, with arguments by chance. */
 #include "jobd/change.h"
 #include "jobd/lease.h"
+#include "jobd/live.h"
 #include "ledger/cluster_inside.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/verify.h"
-#include "jobd/lease.h"
 
 #define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -475,10 +475,43 @@ static void await_end(struct actor *actor)
         hear(actor, result);
 }
 
+/* Does this member think that the task is still its own? */
+static bool holds(struct member *member, const struct jobd_task *task)
+{
+    mutex_lock(&member->jobd->lock);
+    const struct job *job = jobs_find(&member->jobd->jobs, task->id);
+    bool holds = job != NULL && job_runs_here(job) && job->attempt == task->attempt &&
+                 job->started_us == task->started_us;
+    mutex_unlock(&member->jobd->lock);
+    return holds;
+}
+
+/* Outside of turns, and nobody else hears of it. */
+static void show_output(struct actor *actor)
+{
+    struct member *member = actor->member;
+    struct jobd_view view = {.seen = false};
+    struct jobd_waiter waiter = {.wake = wake};
+    if (!actor->runs || actor->ends)
+        return;
+    struct jobd_blob *output = jobd_blob_new(1 + below(member->cluster, 100), NULL);
+    verify(output != NULL);
+    memset(output->bytes, 'o', output->size);
+    jobd_show_output(member->jobd, &actor->task, output, output->size, false);
+    enum jobd_result result = jobd_follow(member->jobd, actor->task.id, &view, &waiter);
+    if (holds(member, &actor->task))
+        verify(result == JOBD_OK && view.output == output && view.output_bytes == output->size);
+    else
+        verify(result != JOBD_PENDING && view.output != output);
+    jobd_view_release(&view);
+    jobd_blob_unref(output);
+}
+
 void cluster_look(struct member *member)
 {
     struct cluster *cluster = member->cluster;
     struct actor *actor = free_actor(member);
+    show_output(&member->actors[below(cluster, ACTORS)]);
     (void)jobd_tick_waiters(member->jobd, cluster->now_us);
     if (actor != NULL && below(cluster, 2) == 0)
         await_end(actor);

@@ -229,8 +229,8 @@ static void changes_elsewhere_are_events(void **state)
     client_free(other);
 }
 
-/* Of a command, for whoever follows it, wherever it runs. */
-static void output_comes_in_the_end(void **state)
+/* Of a command, for whoever follows it: where it runs piece by piece, elsewhere whole. */
+static void output_grows_where_it_runs(void **state)
 {
     char room[1024], path[64];
     struct speaker speaker;
@@ -244,11 +244,14 @@ static void output_comes_in_the_end(void **state)
     snprintf(path, sizeof path, "/jobs/%llu/output?follow", (unsigned long long)job);
     client_await_state(client, job, "running");
     struct feed *here = feed_open(runs, path, ""), *there = feed_open(looks, path, "");
-    speaker_say(&speaker, "echo first");
-    speaker_say(&speaker, "echo second");
-    speaker_say(&speaker, "exit");
     (void)feed_body(here);
-    assert_string_equal(feed_await_end(here), "first\nsecond\n");
+    speaker_say(&speaker, "echo first");
+    feed_await(here, "first\n");
+    speaker_say(&speaker, "echo second");
+    feed_await(here, "second\n");
+    client_await_state(client, job, "running");
+    speaker_say(&speaker, "exit");
+    assert_string_equal(feed_await_end(here), "");
     (void)feed_body(there);
     assert_string_equal(feed_await_end(there), "first\nsecond\n");
     feed_close(here);
@@ -268,7 +271,7 @@ int main(void)
         DOUBTS_TEST(one_that_is_too_small_does_not_start),
         DOUBTS_TEST(one_that_stands_still_catches_up),
         DOUBTS_TEST(changes_elsewhere_are_events),
-        DOUBTS_TEST(output_comes_in_the_end),
+        DOUBTS_TEST(output_grows_where_it_runs),
     };
     if (!postgres_is_there())
         return 0;
