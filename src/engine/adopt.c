@@ -164,12 +164,24 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
 
 /* ---- a job goes to the state that it has now, from the one it had before */
 
-/* It runs, or has begun and ended in the same turn. */
+/* Did its attempt begin in the turn of which this is? A snapshot, which may know of later turns
+ * too, is not a turn: its time is 0. */
+static bool began_now(const struct op *op, const struct job_record *record)
+{
+    bool has_begun = record->state == JOBD_RUNNING || jobd_state_final(record->state);
+    return has_begun && op->now_us > 0 && record->started_us >= op->now_us;
+}
+
+/* An attempt begins, or has begun and failed in the same turn. */
 static bool has_begun_locked(struct op *op, const struct job *job, const struct job_record *record,
                              uint8_t before) REQUIRES(op->jobd->lock)
 {
     bool is_new = before == STATE_NEW, was_known = !is_new || !op->jobd->share->anew;
-    return record->state == JOBD_RUNNING || (was_known && record->attempt > job->attempt);
+    if (op->now_us == 0)
+        return record->state == JOBD_RUNNING;
+    return began_now(op, record) ||
+           (record->state != JOBD_RUNNING && !jobd_state_final(record->state) && was_known &&
+            record->attempt > job->attempt);
 }
 
 static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
@@ -197,6 +209,8 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         limits_started(queue, op->now_us);
         fair_begun_locked(op, queue, job);
     }
+    if (begun && op->now_us > 0)
+        fair_served(&op->jobd->queues[job->queue], job);
     if (job->state != before)
         events_note_locked(op, job, (enum jobd_state)before);
     if (final) {
@@ -297,6 +311,8 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
         job->started_us = job->lease->started_us = record->started_us;
         job->lease->began_us = record->began_us;
         lease_look_again_locked(op, job->lease, record->expires_us);
+        if (began_now(op, record)) /* a snapshot knew it before */
+            fair_served(&op->jobd->queues[job->queue], job);
     } else if (!same || !job_runs_here(job) || news->node != op->jobd->share->turns.node ||
                job->started_us != record->started_us) {
         return false;

@@ -418,20 +418,28 @@ void fair_detach_locked(struct op *op, struct queue *queue, struct job *job)
         leave_group_locked(op, queue, job);
 }
 
-void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
+/* NULL: it has none there; or it has ended, and was the last. */
+static struct group *group_named_by(const struct queue *queue, const struct job *job)
 {
     if (!fair_has(queue, job->id))
-        return;
+        return NULL;
     const char *name = name_of(job->extra);
-    struct group *group =
-        name[0] != '\0' ? groups_find(&queue->fair->groups, name) : queue->fair->none;
-    if (group == NULL) /* it has ended, and was the last */
+    return name[0] != '\0' ? groups_find(&queue->fair->groups, name) : queue->fair->none;
+}
+
+void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
+{
+    struct group *group = group_named_by(queue, job);
+    if (group == NULL || group == queue->fair->none)
         return;
-    if (group != queue->fair->none) {
-        token_bucket_take(&group->bucket, rate_of(&queue->fair->limits), op->now_us);
-        review_locked(op, queue, group);
-    }
-    if (!TAILQ_EMPTY(&group->jobs[job->priority]))
+    token_bucket_take(&group->bucket, rate_of(&queue->fair->limits), op->now_us);
+    review_locked(op, queue, group);
+}
+
+void fair_served(struct queue *queue, const struct job *job)
+{
+    struct group *group = group_named_by(queue, job);
+    if (group != NULL && !TAILQ_EMPTY(&group->jobs[job->priority]))
         go_behind(queue, group, job->priority);
 }
 

@@ -90,9 +90,12 @@ bool fair_same_name(const struct job *job, const char *name);
 /* A job is of no group any more, as it is none of the queue's; it is in no lane. */
 void fair_detach_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
-/* It has begun elsewhere, and comes here as one that runs, or has ended since. */
+/* It has begun elsewhere, and comes here as one that runs, or has ended since: it counts for the
+ * limits of its group. */
 void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
+/* That was its group's turn: the others of its lane are next. */
+void fair_served(struct queue *queue, const struct job *job);
 /* A job has moved to its state from that one. */
 void fair_moved_locked(struct op *op, struct job *job, unsigned from) REQUIRES(op->jobd->lock);
 
