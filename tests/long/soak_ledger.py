@@ -189,7 +189,7 @@ class Ledger:
         for path, parent in parents.items():
             if parent and "started_at" in child and not ("finished_at" in parent and
                                                          parent["finished_at"] <= child["started_at"]):
-                self.fault("a job has begun before the end of one that it waits for")
+                self.fault(f"a job has begun before the end of one that it waits for: {child} {parent}")
             if parent and "started_at" in child and want == "done" and parent["state"] != "done":
                 self.fault(f"a job has begun behind one that is {parent['state']}")
             if failed == path and (want != "done" or parent and parent["state"] == "done"):
