@@ -285,24 +285,43 @@ static void await_more(unsigned puts)
         look_again(deadline_ms, "puts are acknowledged again");
 }
 
+static struct harms {
+    unsigned killed, ended, stopped, restarted, promoted, cut_off;
+} harms;
+
 /* Some node is killed, or stands still; or all of the connections, or the database. */
 static void harm(struct chance *chance)
 {
     unsigned what = chance_below(chance, 8);
     if (what < NODES) {
         kill_node(what);
+        harms.killed++;
     } else if (what == 3) {
         end_connections();
+        harms.ended++;
     } else if (what == 4) {
         stand_still(chance_below(chance, NODES));
+        harms.stopped++;
     } else if (what == 5) {
         control("stop", databases[primary], "");
         control("again", databases[primary], "");
+        harms.restarted++;
     } else if (what == 6) {
         promote();
+        harms.promoted++;
     } else {
         cut_off(1000 + (int64_t)chance_below(chance, 3000));
+        harms.cut_off++;
     }
+}
+
+static void print_harms(void)
+{
+    print_message("%u servers killed, %u standbys promoted; %u times the database ended and began, "
+                  "%u times all connections were ended, %u times a server stood still, %u times "
+                  "one was cut off\n",
+                  harms.killed, harms.promoted, harms.restarted, harms.ended, harms.stopped,
+                  harms.cut_off);
 }
 
 static void write_url(char to[POSTGRES_URL_SIZE], const char *one, const char *other)
@@ -368,6 +387,7 @@ static void nothing_acknowledged_is_lost(void **state)
     print_message("%d instants\n", ticks_end(workers[0].clients[0], &ticks));
     check_all(workers[0].clients[0]);
     check_batches(workers[0].clients[0]);
+    print_harms();
     for (unsigned i = 0; i < CLIENTS; i++)
         for (unsigned j = 0; j < NODES; j++)
             client_free(workers[i].clients[j]);
