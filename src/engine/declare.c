@@ -245,8 +245,8 @@ static void forsake(struct jobd *jobd, struct queue *queue, int64_t now_us)
     op_end(&op);
 }
 
-int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, int64_t now_us,
-                   uint32_t *number)
+static int add_or_revive(struct jobd *jobd, const struct jobd_queue_config *config, int64_t now_us,
+                         uint32_t *number)
 {
     struct jobd_queue_config own = *config;
     if (!is_sound(config))
@@ -272,6 +272,15 @@ int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, in
     return result;
 }
 
+int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, int64_t now_us,
+                   uint32_t *number)
+{
+    mutex_lock(&jobd->adding);
+    int result = add_or_revive(jobd, config, now_us, number);
+    mutex_unlock(&jobd->adding);
+    return result;
+}
+
 /* ---- queues that nobody has declared here, but that have jobs */
 
 enum { GUESTS_MORE = 1024 }; /* jobs that may come beside those that are there */
@@ -291,7 +300,9 @@ static int take_in(struct jobd *jobd, const struct stranger *stranger, int64_t n
 bool share_take_in(struct jobd *jobd, int64_t now_us)
 {
     bool any = false;
+    mutex_lock(&jobd->adding);
     for (uint32_t i = 0; i < jobd->share->strangers_len; i++)
         any |= take_in(jobd, &jobd->share->stranger[i], now_us) == 0;
+    mutex_unlock(&jobd->adding);
     return any;
 }

@@ -210,6 +210,12 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         free(new);
         return error;
     }
+    error = mutex_init(&new->adding);
+    if (error != 0) {
+        mutex_release(&new->lock);
+        free(new);
+        return error;
+    }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->durable = size.durable;
     new->idle_groups_max = idle_groups_max(config);
@@ -254,6 +260,7 @@ void jobd_free(struct jobd *jobd)
     queue_names_release(&jobd->names);
     mutex_unlock(&jobd->lock);
     mutex_release(&jobd->lock);
+    mutex_release(&jobd->adding);
     free(jobd);
 }
 

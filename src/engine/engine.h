@@ -23,6 +23,7 @@
 struct share;
 
 struct jobd {
+    struct mutex adding; /* queues come one at a time; taken before `lock` */
     struct mutex lock;
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
@@ -33,10 +34,10 @@ struct jobd {
                              guarded; there is room for queues_max */
     uint32_t queues_max;
     _Atomic uint32_t queues_len; /* only ever more */
-    uint32_t deliveries;         /* the index of the queue that takes them, or JOBD_NO_QUEUE; by the
-                                    thread that adds */
+    uint32_t deliveries;         /* the index of the queue that takes them, or JOBD_NO_QUEUE; set
+                                    under `adding` */
     struct queue_names names;    /* of those that are not gone */
-    /* Of those that may come yet; by the thread that adds. */
+    /* Of those that may come yet; under `adding`. */
     uint32_t spare_capacity, spare_workers;
     uint32_t leases_max;
     uint32_t idle_groups_max; /* groups without jobs whose buckets are remembered */

@@ -58,7 +58,7 @@ void share_state(struct jobd *jobd, share_each_news *each, void *context);
 
 /* Queues that are not known here, and have jobs, are known from here on, as undeclared ones with
  * room for those jobs and some more: true when there are any; then share_forget() must follow, and
- * all is to be read again. Before the first turn. */
+ * all is to be read again. Before the first turn, or between two. */
 bool share_take_in(struct jobd *jobd, int64_t now_us);
 
 /* Ids from here on are new. */

@@ -12,12 +12,18 @@
 
 enum { PART_BYTES = 1 << 20, JOBS_AT_A_TIME = 16 };
 
+/* Bytes of the log. */
+static uint64_t most_without(const struct snapshot *snapshot)
+{
+    uint64_t least = snapshot->least_bytes > 0 ? snapshot->least_bytes : LEAST_BYTES;
+    return 2 * snapshot->last_bytes > least ? 2 * snapshot->last_bytes : least;
+}
+
 bool snapshot_is_due(const struct snapshot *snapshot, const struct follower *follower,
                      int64_t now_us)
 {
-    uint64_t most = 2 * snapshot->last_bytes > LEAST_BYTES ? 2 * snapshot->last_bytes : LEAST_BYTES;
     return snapshot->state != SNAPSHOT_IDLE ||
-           (follower->bytes > most && now_us >= snapshot->retry_us &&
+           (follower->bytes > most_without(snapshot) && now_us >= snapshot->retry_us &&
             share_is_whole(follower->jobd));
 }
 
@@ -173,6 +179,26 @@ static bool read_whole(void *context, const struct ledger_part *part)
     whole->part = (int32_t)be64toh(found.parts);
     whole->to = be64toh(found.to);
     return true;
+}
+
+enum ledger_result snapshot_look(struct snapshot *snapshot, struct follower *follower,
+                                 const struct ledger_ops *ops, void *ledger, bool *missed,
+                                 struct problem *problem)
+{
+    struct ledger_part newest = {.part = 0};
+    int64_t now_us = clock_now_us();
+    *missed = false;
+    if (follower->bytes <= 4 * most_without(snapshot) || now_us < snapshot->look_us ||
+        share_is_whole(follower->jobd))
+        return LEDGER_OK;
+    snapshot->look_us = now_us + RETRY_US;
+    enum ledger_result result = ops->find_part(ledger, read_whole, &newest, problem);
+    if (result != LEDGER_OK)
+        return result;
+    *missed = newest.from == snapshot->others_from;
+    snapshot->others_from = newest.from;
+    follower->bytes = 0;
+    return LEDGER_OK;
 }
 
 struct reading {

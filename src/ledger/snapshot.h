@@ -29,12 +29,20 @@ struct snapshot {
     unsigned format; /* in which it is to be written */
     struct entry entry;
     uint64_t bytes, last_bytes; /* of this one so far, of the one before */
+    uint64_t least_bytes;       /* of the log, before there is one; 0: 64 MiB */
     int64_t retry_us;           /* another process writes one: not before then again */
+    uint64_t others_from; /* what the newest of another process has whole, as far as is known */
+    int64_t look_us;      /* not before then: for a newer one */
 };
 
 /* Is there something to do: does one go on, or has the log grown by so much since the last? */
 bool snapshot_is_due(const struct snapshot *snapshot, const struct follower *follower,
                      int64_t now_us);
+/* Only processes that know all queues write one, and this one does not: is there none of them, as
+ * the log has grown to four times of that since the newest? Asks the ledger every 30 s at most. */
+enum ledger_result snapshot_look(struct snapshot *snapshot, struct follower *follower,
+                                 const struct ledger_ops *ops, void *ledger, bool *missed,
+                                 struct problem *problem);
 /* Does the next piece: begins one, unless another process does, writes a part, removes some
  * entries. */
 enum ledger_result snapshot_step(struct snapshot *snapshot, struct follower *follower,

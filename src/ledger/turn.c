@@ -298,20 +298,58 @@ bool turn_catch_up(struct turns *turns)
     return false;
 }
 
+/* As for jobs in a directory. */
+void turn_report_undeclared(const struct turns *turns)
+{
+    struct jobd *jobd = turns->jobd;
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(jobd, i, clock_now_us(), &stats);
+        if (!stats.declared && !stats.gone)
+            log_warn("%s: queue %s has jobs, and is not declared: %u wait, %u run; POST "
+                     "/queues/OLD/move?to=NEW moves what waits to another",
+                     turns->config.name, jobd_queue_name(jobd, i), (unsigned)stats.waiting,
+                     (unsigned)stats.running);
+    }
+    if (!share_is_whole(jobd))
+        log_warn("%s: jobs of queues that are not declared are left out, as there is no room for "
+                 "them: the log is trimmed by a server that knows those queues",
+                 turns->config.name);
+}
+
+/* The queues that are not known here, as nobody who is there knows them. All is read again for each
+ * that comes, until no more do. */
+static void take_in(struct turns *turns)
+{
+    turns->takes_in = turns->needs_anew = share_take_in(turns->jobd, clock_now_us());
+    if (!turns->takes_in)
+        turn_report_undeclared(turns);
+}
+
 void turn_anew(struct turns *turns)
 {
     struct problem problem;
     turns->needs_anew = !away_judge(turns, read_anew(turns, &problem), &problem);
+    if (turns->needs_anew || !turns->takes_in)
+        return;
+    take_in(turns);
 }
 
 void turn_snapshot(struct turns *turns)
 {
     struct problem problem;
-    if (!snapshot_is_due(&turns->snapshot, &turns->follower, clock_now_us()))
-        return;
-    turns->snapshot.format = turns->format;
-    enum ledger_result result = snapshot_step(&turns->snapshot, &turns->follower, turns->config.ops,
-                                              turns->config.ledger, &problem);
+    bool missed = false;
+    enum ledger_result result;
+    if (snapshot_is_due(&turns->snapshot, &turns->follower, clock_now_us())) {
+        turns->snapshot.format = turns->format;
+        result = snapshot_step(&turns->snapshot, &turns->follower, turns->config.ops,
+                               turns->config.ledger, &problem);
+    } else {
+        result = snapshot_look(&turns->snapshot, &turns->follower, turns->config.ops,
+                               turns->config.ledger, &missed, &problem);
+    }
+    if (missed)
+        take_in(turns);
     if (result == LEDGER_AWAY)
         (void)away_judge(turns, result, &problem);
     else if (result != LEDGER_OK)

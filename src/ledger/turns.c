@@ -196,6 +196,7 @@ struct turns *turns_new(const struct turns_config *config)
     turns_init(&turns->looks);
     turns->try_after_us = TRY_US;
     turns->format = ENTRY_FORMAT_FIRST;
+    turns->snapshot.least_bytes = config->log_bytes;
     if (mailbox_init(&turns->mailbox) != 0) {
         free(turns);
         return NULL;
@@ -213,25 +214,6 @@ const struct jobd_turns *turns_of(const struct turns *turns)
     return &turns->door;
 }
 
-/* As for jobs in a directory. */
-static void report_undeclared(const struct turns *turns)
-{
-    struct jobd *jobd = turns->jobd;
-    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
-        struct jobd_stats stats;
-        jobd_stats(jobd, i, clock_now_us(), &stats);
-        if (!stats.declared && !stats.gone)
-            log_warn("%s: queue %s has jobs, and is not declared: %u wait, %u run; POST "
-                     "/queues/OLD/move?to=NEW moves what waits to another",
-                     turns->config.name, jobd_queue_name(jobd, i), (unsigned)stats.waiting,
-                     (unsigned)stats.running);
-    }
-    if (!share_is_whole(jobd))
-        log_warn("%s: jobs of queues that are not declared are left out, as there is no room for "
-                 "them: the log is trimmed by a server that knows those queues",
-                 turns->config.name);
-}
-
 bool turns_load(struct turns *turns, struct jobd *jobd, struct problem *problem)
 {
     turns->jobd = turns->mailbox.jobd = turns->follower.jobd = jobd;
@@ -245,7 +227,7 @@ bool turns_load(struct turns *turns, struct jobd *jobd, struct problem *problem)
         if (turns->follower.result != FOLLOW_OK)
             return problem_set(problem, "%s: %s", turns->config.name, turns->follower.problem.text);
     } while (share_take_in(jobd, begun_us));
-    report_undeclared(turns);
+    turn_report_undeclared(turns);
     away_end(turns);
     log_info("%s: %llu entries in %lld ms", turns->config.name,
              (unsigned long long)turns->follower.seq,

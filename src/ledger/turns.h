@@ -25,7 +25,8 @@ struct turns_config {
     const struct ledger_ops *ops;
     void *ledger; /* borrowed */
     uint32_t node;
-    const char *name; /* of the database, for people; borrowed */
+    const char *name;   /* of the database, for people; borrowed */
+    uint64_t log_bytes; /* the log may grow to so many before there is a snapshot; 0: 64 MiB */
     /* What nobody but a person can mend: the process has to end. In the turns' thread. */
     void (*on_end)(void *context, const char *why);
     void *context;

@@ -49,6 +49,7 @@ struct turns {
     struct turn_list looks; /* that wait for the next reading */
     bool in_doubt;          /* its rows may be there, or not */
     bool needs_anew;        /* the engine has done what is not in the log */
+    bool takes_in;          /* queues that it does not know, as it reads all again */
     bool connected;
     bool lasting;       /* away for so long that nobody waits */
     bool left, gave_up; /* left: the last turn is over */
@@ -88,6 +89,8 @@ void turn_resolve(struct turns *turns);
 bool turn_catch_up(struct turns *turns);
 /* All jobs are read again. */
 void turn_anew(struct turns *turns);
+/* Says in the log which queues have jobs and are not declared. */
+void turn_report_undeclared(const struct turns *turns);
 /* Each second: says that this process is there, and looks who is not. */
 void turn_beat(struct turns *turns);
 /* The next piece of a snapshot, if one is due. */

@@ -28,7 +28,7 @@ struct memory_ledger {
     struct ledger_row *rows;   /* their bodies are its own; NULL: removed */
     _Atomic uint64_t rows_len; /* counted when they are whole */
     uint64_t rows_max;
-    uint64_t first; /* the first that is not removed */
+    _Atomic uint64_t first; /* the first that is not removed */
     struct memory_part *parts;
     int64_t now_us;
     atomic_uint fetches, waits; /* so far */

@@ -17,10 +17,13 @@
 #include "base/container.h"
 #include "jobd/pool.h"
 #include "jobd/turns.h"
+#include "ledger/entry.h"
 #include "ledger/memory_ledger.h"
 #include "ledger/turns.h"
 #include "run/wait_sync.h"
 #include "jobd/lease.h"
+
+enum { LOG_BYTES = 1000 };
 
 struct scene {
     struct memory_ledger ledger;
@@ -29,6 +32,7 @@ struct scene {
     struct jobd *jobd;
     atomic_uint runs;
     uint32_t queues; /* that it begins with */
+    uint32_t room;   /* for jobs of queues that come */
 };
 
 static struct scene scene;
@@ -60,12 +64,13 @@ static void begin(uint32_t workers, uint32_t node)
                                                    .ledger = &scene.ledger,
                                                    .node = node,
                                                    .name = "memory",
+                                                   .log_bytes = LOG_BYTES,
                                                    .on_end = ended});
     assert_non_null(scene.turns);
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = scene.queues,
                                        .spare_queues = 1,
-                                       .spare_capacity = 100,
+                                       .spare_capacity = scene.room,
                                        .keep = 100,
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 10,
@@ -94,6 +99,7 @@ static int open_scene(void **state)
     memset(&scene, 0, sizeof scene);
     memory_ledger_init(&scene.ledger, 1000);
     scene.queues = 1;
+    scene.room = 100;
     begin(0, 1);
     return 0;
 }
@@ -345,6 +351,60 @@ static void test_a_queue_may_come_at_any_moment(void **state)
     wait_sync_release(&asker.sync);
 }
 
+/* ---- a queue that nobody knows any more */
+
+static void append_stranger(uint64_t id)
+{
+    struct problem problem;
+    struct entry entry = {.bytes = NULL};
+    const struct news queue = {.kind = NEWS_QUEUE,
+                               .record = {.queue = "other", .key = "", .trace = "", .token = ""},
+                               .totals.admitted = id,
+                               .waiting = (uint32_t)id};
+    struct news job = {.kind = NEWS_JOB, .fresh = true, .record = queue.record};
+    job.record.id = id;
+    job.record.attempts = 1;
+    job.record.priority = 4;
+    job.record.created_us = clock_now_us();
+    entry_begin(&entry, ENTRY_FORMAT_FIRST, job.record.created_us, id + 1);
+    entry_add(&entry, &job);
+    entry_add(&entry, &queue);
+    assert_true(entry_end(&entry));
+    const struct ledger_row row = {.seq = scene.ledger.rows_len + 1,
+                                   .node = 7,
+                                   .turn = id,
+                                   .at_us = job.record.created_us,
+                                   .body = entry.bytes,
+                                   .size = entry.size};
+    assert_int_equal(memory_ops.append(&scene.ledger, &row, 1, &problem), LEDGER_OK);
+    entry_release(&entry);
+}
+
+/* Else the log would grow for ever, as nobody who is there can write a snapshot. */
+static void test_a_queue_is_taken_in_when_nobody_knows_it(void **state)
+{
+    enum { STRANGERS = 60 }; /* some more than there is room for in LOG_BYTES */
+    struct asker asker;
+    struct jobd_stats stats;
+    (void)state;
+    end();
+    scene.room = 2000;
+    begin(0, 2);
+    for (uint64_t id = 1; id <= STRANGERS; id++)
+        append_stranger(id);
+    do {
+        assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+        wait_sync_release(&asker.sync);
+    } while (scene.ledger.first <= STRANGERS);
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    look(&asker);
+    jobd_stats(scene.jobd, 1, clock_now_us(), &stats);
+    jobd_looked(scene.jobd);
+    wait_sync_release(&asker.sync);
+    assert_int_equal(stats.queued, STRANGERS);
+    assert_false(stats.declared);
+}
+
 int main(void)
 {
 #define TURNS_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -358,6 +418,7 @@ int main(void)
         TURNS_TEST(test_another_process_goes_on),
         TURNS_TEST(test_an_idle_one_reads_now_and_then),
         TURNS_TEST(test_a_queue_may_come_at_any_moment),
+        TURNS_TEST(test_a_queue_is_taken_in_when_nobody_knows_it),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
