@@ -10,8 +10,9 @@
 #include <cmocka.h>
 
 #include "ledger/cluster.h"
+#include "support/sanitizers.h"
 
-enum { TURNS = 2000, RUNS = 40 };
+enum { TURNS = 2000, RUNS = SANITIZERS ? 40 : 500 };
 
 static uint64_t number_in(const char *name, uint64_t otherwise)
 {
