@@ -302,6 +302,7 @@ static enum ledger_result ledger_append(void *context, const struct ledger_row *
 {
     struct ledger *ledger = context;
     PGresult *results[APPEND_MAX + 1] = {NULL};
+    ledger->warned = false;
     bool sent = ledger->connection != NULL && ledger->in_turn && len <= APPEND_MAX;
     for (size_t i = 0; i < len && sent; i++)
         sent = send_row(ledger, &rows[i]);
@@ -310,7 +311,7 @@ static enum ledger_result ledger_append(void *context, const struct ledger_row *
     enum ledger_result judged = answers(ledger, results, (int)len + 1, problem);
     bool committed = judged == LEDGER_OK && strcmp(PQcmdStatus(results[len]), "COMMIT") == 0;
     clear(results, (int)len + 1);
-    if (judged == LEDGER_AWAY)
+    if (judged == LEDGER_AWAY || (committed && ledger->warned)) /* it may not be at the standby */
         return away(ledger, problem);
     if (judged == LEDGER_OK && !committed) { /* ROLLBACK: a statement before it has failed */
         problem_set(problem, "the transaction was rolled back");

@@ -73,7 +73,8 @@ struct ledger_ops {
     /* A turn begins: waits for the lock, and gives rows. */
     enum ledger_result (*begin)(void *ledger, struct ledger_fetch *fetch, struct ledger_turn *turn,
                                 struct problem *problem);
-    /* It ends: with all of these rows, which follow the last one; or without. */
+    /* It ends: with all of these rows, which follow the last one; or without. LEDGER_OK: they, and
+     * all before them, are as safe as the database keeps anything; none are enough for that. */
     enum ledger_result (*append)(void *ledger, const struct ledger_row *rows, size_t len,
                                  struct problem *problem);
     void (*give_up)(void *ledger);

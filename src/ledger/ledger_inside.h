@@ -35,6 +35,7 @@ struct ledger {
     char channel[32];      /* of NOTIFY */
     unsigned unread;       /* flights whose answers nobody waits for, and that must be read first */
     bool in_turn;          /* a transaction is open */
+    bool warned;           /* the database has warned of what was sent last */
     uint64_t trims_to;     /* the row up to which it trims, 0: it does not, */
     uint64_t trims_at;     /* and the next one to go */
     int64_t round_trip_us; /* as it was at the start */

@@ -354,9 +354,18 @@ void ledger_disconnect(struct ledger *ledger)
     ledger->in_turn = false;
 }
 
+/* That a commit did not wait for the standby comes as nothing but a warning beside its success. */
+static void note_warning(void *context, const PGresult *notice)
+{
+    struct ledger *ledger = context;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    ledger->warned |= severity != NULL && strcmp(severity, "WARNING") == 0;
+}
+
 static bool connect_server(struct ledger *ledger, struct problem *problem)
 {
     ledger->connection = ledger_new_connection(ledger);
+    (void)PQsetNoticeReceiver(ledger->connection, note_warning, ledger); /* takes NULL */
     if (PQstatus(ledger->connection) == CONNECTION_OK)
         return true;
     ledger_problem(ledger, NULL, problem);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is there: each process holds an advisory lock on a connection of its own, which ends with the
- * process, not with a turn that takes too long. */
+ * process, not with a turn that takes too long. What is written on it waits for no standby and for
+ * nobody else, as all turns would wait with it: a later turn's commit keeps it with its own. */
 #include <endian.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,14 +27,17 @@ void presence_end(struct ledger *ledger)
 
 void presence_keep(struct ledger *ledger)
 {
-    char text[120];
+    char text[240];
     if (is_good(ledger)) {
         peers_tell(ledger);
         return;
     }
     presence_end(ledger);
     ledger->presence = ledger_new_connection(ledger);
-    snprintf(text, sizeof text, "SELECT pg_try_advisory_lock(" LOCK_CLASS ", %d)",
+    snprintf(text, sizeof text,
+             "SELECT pg_try_advisory_lock(" LOCK_CLASS ", %d),"
+             " set_config('synchronous_commit', 'off', false),"
+             " set_config('statement_timeout', '5s', false)",
              (int)ledger->node);
     PGresult *result = PQexec(ledger->presence, text);
     if (PQresultStatus(result) != PGRES_TUPLES_OK || *PQgetvalue(result, 0, 0) != 't')

@@ -258,7 +258,8 @@ static bool name_row(void *context, const struct ledger_row *row)
     return false;
 }
 
-/* With the lock, so that it cannot be on its way still. */
+/* With the lock, so that it cannot be on its way still. Rows that can be read may not be at the
+ * standby, as the wait for it ended with the connection: a commit behind them waits for them. */
 void turn_resolve(struct turns *turns)
 {
     struct problem problem;
@@ -269,12 +270,16 @@ void turn_resolve(struct turns *turns)
         turns->config.ops->begin(turns->config.ledger, &fetch, &turn, &problem);
     if (!away_judge(turns, result, &problem))
         return;
-    turns->config.ops->give_up(turns->config.ledger);
-    if (named.mine)
-        conclude(turns, false);
-    else
+    if (!named.mine) {
+        turns->config.ops->give_up(turns->config.ledger);
         lose(turns);
-    turns->must_notify |= named.mine;
+        return;
+    }
+    result = turns->config.ops->append(turns->config.ledger, NULL, 0, &problem);
+    if (!away_judge(turns, result, &problem))
+        return;
+    conclude(turns, false);
+    turns->must_notify = true;
 }
 
 /* ---- without a turn */
