@@ -34,18 +34,17 @@ static void say_why(const struct turns *turns)
     log_error("%s: %s: all jobs are read again", turns->config.name, turns->follower.problem.text);
 }
 
-/* The rows that came were not what they should be: all is read again, once. */
-static enum ledger_result read_anew_if_lost(struct turns *turns, struct problem *problem)
+/* The rows that came were not what they should be: all is read again, in place of a turn. */
+static enum ledger_result give_up_lost(struct turns *turns, struct problem *problem)
 {
-    const struct follower *follower = &turns->follower;
-    if (follower->result == FOLLOW_OK)
-        return LEDGER_OK;
-    if (follower->result == FOLLOW_WRONG) {
-        *problem = follower->problem;
+    turns->config.ops->give_up(turns->config.ledger);
+    turns->needs_anew = true;
+    if (turns->follower.result == FOLLOW_WRONG) {
+        *problem = turns->follower.problem;
         return LEDGER_WRONG;
     }
     say_why(turns);
-    return read_anew(turns, problem);
+    return LEDGER_OK;
 }
 
 /* ---- the end of a turn */
@@ -142,7 +141,8 @@ static bool write_rows(struct turns *turns)
 
 /* ---- a turn */
 
-/* LEDGER_OK, and the engine knows all there is; else the turn has not begun. */
+/* LEDGER_OK, and the engine knows all there is, or needs to be read anew; but for the first the
+ * turn has not begun. */
 static enum ledger_result begin(struct turns *turns, struct problem *problem)
 {
     const struct ledger_ops *ops = turns->config.ops;
@@ -163,11 +163,7 @@ static enum ledger_result begin(struct turns *turns, struct problem *problem)
     turns->format = turn.format;
     clock_follow(turns->turn_at_us, false);
     turns->ahead_us = clock_now_us() - turns->turn_at_us;
-    if (follower->result == FOLLOW_OK)
-        return LEDGER_OK;
-    ops->give_up(turns->config.ledger);
-    turns->needs_anew = true;
-    return read_anew_if_lost(turns, problem);
+    return follower->result == FOLLOW_OK ? LEDGER_OK : give_up_lost(turns, problem);
 }
 
 bool turns_over(struct turns *turns, int64_t *at_us)
@@ -398,7 +394,9 @@ void turn_beat(struct turns *turns)
     turns->config.ops->beat(turns->config.ledger);
     if (now_us >= turns->look_us)
         look_for_others(turns);
-    for (uint32_t i = 0; i < turns->absent_len && turns->connected; i++)
-        if (turns->absent[i].times == ABSENT_TIMES)
-            (void)turn_take(turns);
+    bool gone = false;
+    for (uint32_t i = 0; i < turns->absent_len; i++)
+        gone |= turns->absent[i].times >= ABSENT_TIMES;
+    if (gone && turns->connected) /* again in a second when it comes to nothing */
+        (void)turn_take(turns);
 }

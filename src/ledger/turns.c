@@ -131,10 +131,6 @@ static void do_next(struct turns *turns)
     int64_t now_us = clock_now_us(), over_at_us;
     int64_t due_us = later_than(share_due(turns->jobd), turns->ahead_us);
     bool over = turns_over(turns, &over_at_us), looked = false;
-    if (now_us < turns->try_at_us) {
-        wait_until(turns, turns->try_at_us);
-        return;
-    }
     if (mail.looks && turns->looks.len == 0)
         turns->looks = mailbox_take_looks(&turns->mailbox);
     if (mail.calls || due_us <= now_us || over)
@@ -156,6 +152,16 @@ static void do_next(struct turns *turns)
         turns->notified = turns->follower.seq + 1;
 }
 
+/* The database has refused: it is asked again after a while. */
+static bool holds_back(struct turns *turns)
+{
+    if (clock_now_us() >= turns->try_at_us)
+        return false;
+    (void)mailbox_look(&turns->mailbox); /* else its event would end the wait at once */
+    wait_until(turns, turns->try_at_us);
+    return true;
+}
+
 static void *turns_main(void *context)
 {
     struct turns *turns = context;
@@ -165,6 +171,8 @@ static void *turns_main(void *context)
             break;
         if (!turns->connected && !reconnect(turns))
             wait_away(turns);
+        else if (holds_back(turns))
+            continue;
         else if (turns->in_doubt)
             turn_resolve(turns);
         else if (needs_anew(turns))

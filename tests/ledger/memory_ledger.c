@@ -185,9 +185,14 @@ static enum ledger_result trim(void *context, uint64_t from, bool *more, struct 
 static enum ledger_result find_part(void *context, ledger_each_part *each, void *each_context,
                                     struct problem *problem)
 {
-    const struct memory_ledger *ledger = context;
+    struct memory_ledger *ledger = context;
     const struct memory_part *newest = NULL, *part;
-    (void)problem;
+    if (ledger->refuses > 0) {
+        ledger->refuses--;
+        ledger->hasty += atomic_exchange(&ledger->waits, 0) == 0;
+        (void)problem_set(problem, "not now");
+        return LEDGER_REFUSED;
+    }
     for (part = ledger->parts; part != NULL; part = part->next)
         if (part->part.part == LEDGER_PART_WHOLE &&
             (newest == NULL || part->part.from > newest->part.from))

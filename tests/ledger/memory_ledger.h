@@ -24,6 +24,8 @@ enum memory_fault {
 struct memory_ledger {
     atomic_uint fault; /* an enum memory_fault */
     unsigned away;     /* so many times nobody can connect */
+    unsigned refuses;  /* so many times it refuses to look for a snapshot */
+    unsigned hasty;    /* refusals after which nobody waited before the next */
     bool connected;
     struct ledger_row *rows;   /* their bodies are its own; NULL: removed */
     _Atomic uint64_t rows_len; /* counted when they are whole */

@@ -232,6 +232,41 @@ static void test_what_nobody_said_is_found_out(void **state)
     assert_int_equal(stats.anew, 0);
 }
 
+/* It is not asked again and again without a pause. */
+static void test_a_reading_that_is_refused_is_tried_later(void **state)
+{
+    struct asker asker;
+    (void)state;
+    scene.ledger.refuses = 3;
+    assert_int_equal(ask(&asker, put, FAULT_REFUSED), JOBD_STORE_FAILED);
+    wait_sync_release(&asker.sync);
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    assert_int_equal(scene.ledger.refuses, 0);
+    assert_int_equal(scene.ledger.hasty, 0);
+    wait_sync_release(&asker.sync);
+}
+
+static void rename_row(void)
+{
+    scene.ledger.rows[1].node = 99;
+}
+
+/* It is read again once, not twice. */
+static void test_a_row_that_is_another_is_read_anew(void **state)
+{
+    struct turns_stats stats;
+    struct asker asker;
+    (void)state;
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    wait_sync_release(&asker.sync);
+    atomic_store(&scene.ledger.on_begin, rename_row);
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    assert_int_equal(admitted(&asker), 2);
+    wait_sync_release(&asker.sync);
+    turns_stats(scene.turns, &stats);
+    assert_int_equal(stats.anew, 1);
+}
+
 static void test_a_lease_that_is_lost_is_free(void **state)
 {
     struct asker asker;
@@ -412,6 +447,8 @@ int main(void)
         TURNS_TEST(test_what_is_written_is_told),
         TURNS_TEST(test_what_is_lost_was_not_done),
         TURNS_TEST(test_what_nobody_said_is_found_out),
+        TURNS_TEST(test_a_reading_that_is_refused_is_tried_later),
+        TURNS_TEST(test_a_row_that_is_another_is_read_anew),
         TURNS_TEST(test_a_lease_that_is_lost_is_free),
         TURNS_TEST(test_who_waits_can_leave),
         TURNS_TEST(test_a_result_that_is_lost_is_said_again),
