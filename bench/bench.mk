@@ -38,6 +38,10 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
+bench-experiment: $(B)/jobd $(B)/bench/load bench-peers  ## /do beside the two little servers, 10 s of warm-up and 20 s measured; results/experiment.md: ROUNDS, QUICK
+	$(Q)python3 bench/experiment.py --build $(B) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(OUT),--out $(OUT))
+
 bench-readme:  ## put three rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
@@ -96,4 +100,4 @@ $(BENCH_TOOLS) $(B)/bench/lock:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-calls bench-cluster bench-instructions bench-lock bench-parts bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-experiment bench-instructions bench-lock bench-parts bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
