@@ -69,8 +69,10 @@ $(B)/bench/calls: $(B)/bench/calls.o $(B)/libjobd.a
 bench-streams: $(B)/jobd  ## what 2,000 who follow take of a server: ROUNDS, SECONDS
 	$(Q)python3 bench/streams.py $(B)/jobd $(or $(ROUNDS),5) $(or $(SECONDS),6)
 
-bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go: ROUNDS, SECONDS, JOBS
-	$(Q)python3 bench/cluster.py $(B) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
+bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go; results/cluster.md: ROUNDS, SECONDS, JOBS
+	$(Q)mkdir -p $(QUEUES) && rm -f $(QUEUES)/river-peer
+	$(Q)(cd bench/peers/river && go build -trimpath -o ../../../$(QUEUES)/river-peer .) || echo "River does not build: it is left out"
+	$(Q)python3 bench/cluster.py $(B) $(or $(OUT),bench/results) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
 	$(Q)cat $(B)/bench/cluster.txt
 	$(Q)tail -n 1 $(B)/bench/cluster.txt >$(B)/bench/cluster.json && python3 bench/reckon.py $(B)/bench/cluster.json
 
