@@ -38,6 +38,10 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
+bench-experiment: $(B)/jobd $(B)/bench/load bench-peers  ## /do beside the two little servers, 10 s of warm-up and 20 s measured; results/experiment.md: ROUNDS, QUICK
+	$(Q)python3 bench/experiment.py --build $(B) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(OUT),--out $(OUT))
+
 bench-readme:  ## put three rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
@@ -65,8 +69,10 @@ $(B)/bench/calls: $(B)/bench/calls.o $(B)/libjobd.a
 bench-streams: $(B)/jobd  ## what 2,000 who follow take of a server: ROUNDS, SECONDS
 	$(Q)python3 bench/streams.py $(B)/jobd $(or $(ROUNDS),5) $(or $(SECONDS),6)
 
-bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go: ROUNDS, SECONDS, JOBS
-	$(Q)python3 bench/cluster.py $(B) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
+bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go; results/cluster.md: ROUNDS, SECONDS, JOBS
+	$(Q)mkdir -p $(QUEUES) && rm -f $(QUEUES)/river-peer
+	$(Q)(cd bench/peers/river && go build -trimpath -o ../../../$(QUEUES)/river-peer .) || echo "River does not build: it is left out"
+	$(Q)python3 bench/cluster.py $(B) $(or $(OUT),bench/results) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
 	$(Q)cat $(B)/bench/cluster.txt
 	$(Q)tail -n 1 $(B)/bench/cluster.txt >$(B)/bench/cluster.json && python3 bench/reckon.py $(B)/bench/cluster.json
 
@@ -96,4 +102,4 @@ $(BENCH_TOOLS) $(B)/bench/lock:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-calls bench-cluster bench-instructions bench-lock bench-parts bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-experiment bench-instructions bench-lock bench-parts bench-queues bench-streams bench-turns bench-deps bench-readme bench-peers

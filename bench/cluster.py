@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Several jobd on one PostgreSQL, beside jobd with --data DIR, jobd in memory, and PostgreSQL by itself.
+"""Several jobd on one PostgreSQL, beside jobd with --data DIR, jobd in memory, PostgreSQL by itself, and River.
 
-    cluster.py BUILD [ROUNDS [SECONDS [JOBS]]]
+    cluster.py BUILD OUT [ROUNDS [SECONDS [JOBS]]]
 
 Each round has a turn of each: puts of 100 bytes by 64 connections, batches of 100 lines, take and done,
 GET of a job, a put at one server that a parked taker of another waits for, take and done while another
-transaction holds a snapshot, a start with so many JOBS. Ratios are taken within a round; their medians are
-said with the least and the greatest. Server, database and load share all cores, and the database is on
-the same machine: what holds elsewhere is CPU a job, and the bytes of its log.
+transaction holds a snapshot, puts with a synchronous standby, River's puts and its worker. Then, once, a start
+with so many JOBS, and a promotion. Ratios are taken within a round; their medians are said with the least and
+the greatest. Servers, databases and load share all cores, and the databases are on the same machine: what
+holds elsewhere is CPU a job, and the bytes of its log.
 
-The last lines are what bench/reckon.py begins with."""
+Writes OUT/cluster.md. The last lines that it prints are what bench/reckon.py begins with."""
 
 import atexit
 import http.client
@@ -22,15 +23,21 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
-BUILD = sys.argv[1]
-ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-SECONDS = int(sys.argv[3]) if len(sys.argv) > 3 else 6
-JOBS = int(sys.argv[4]) if len(sys.argv) > 4 else 1000000
+from harness import machine, report
+from harness.figures import Row, figure
+
+BUILD, OUT = sys.argv[1], sys.argv[2]
+ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+SECONDS = int(sys.argv[4]) if len(sys.argv) > 4 else 6
+JOBS = int(sys.argv[5]) if len(sys.argv) > 5 else 1000000
 CLIENTS, BYTES, LINES, NODES = 64, 100, 100, 3
 TICK = os.sysconf("SC_CLK_TCK")
 PROGRAMS = "/usr/lib/postgresql"
+RIVER = "build/queues/river-peer"
+SYNCHRONOUS = {**os.environ, "POSTGRES_OPTIONS": "-c synchronous_standby_names=*"}
 OPTIONS = ["-l", "127.0.0.1:0", "-w", "0", "-q", "10000000", "--memory", "8GiB", "--grace", "0s", "--keep", "10"]
 
 # 64 rows, one commit: what PostgreSQL itself does at its best.
@@ -54,13 +61,12 @@ def seconds_of(pids):
 
 
 class Postgres:
-    def __init__(self, folder):
+    def __init__(self, folder, environment=None):
         self.folder = folder
-        subprocess.run(["sh", "tests/postgres.sh", "start", folder], check=True)
+        subprocess.run(["sh", "tests/postgres.sh", "start", folder], check=True, env=environment)
         self.pid = int(open(f"{folder}/data/postmaster.pid").readline())
         self.programs = f"{PROGRAMS}/{max(os.listdir(PROGRAMS), key=int)}/bin"
         self.schemas = 0
-        self.ask("CREATE TABLE raw (id bigserial PRIMARY KEY, body bytea NOT NULL)")
 
     def pids(self):
         return [self.pid, *map(int, open(f"/proc/{self.pid}/task/{self.pid}/children").read().split())]
@@ -75,11 +81,12 @@ class Postgres:
     def log_bytes(self):
         return int(self.ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
 
-    def schema(self):
-        """A fresh one: its address."""
+    def schema(self, standby=None):
+        """A fresh one: its address, that of a standby too."""
         self.schemas += 1
         self.ask(f"CREATE SCHEMA s{self.schemas}")
-        return f"postgres://jobd@/postgres?host={self.folder}&options=-csearch_path%3Ds{self.schemas}"
+        hosts = f"{self.folder},{standby}&target_session_attrs=read-write" if standby else self.folder
+        return f"postgres://jobd@/postgres?host={hosts}&options=-csearch_path%3Ds{self.schemas}"
 
     def pgbench(self, script, clients, seconds):
         """Transactions, and how long one took, in microseconds."""
@@ -94,6 +101,34 @@ class Postgres:
 
     def stop(self):
         subprocess.run(["sh", "tests/postgres.sh", "stop", self.folder], check=True)
+
+
+class Pair:
+    """A primary that answers a commit when its standby has it."""
+
+    def __init__(self, folder):
+        self.primary = Postgres(os.path.join(folder, "primary"))
+        self.standby = os.path.join(folder, "standby")
+        self.promoted = False
+        subprocess.run(["sh", "tests/postgres.sh", "standby", self.standby, self.primary.folder], check=True)
+        self.primary.stop()
+        subprocess.run(["sh", "tests/postgres.sh", "again", self.primary.folder], check=True, env=SYNCHRONOUS)
+        self.primary.pid = int(open(f"{self.primary.folder}/data/postmaster.pid").readline())
+
+    def schema(self):
+        return self.primary.schema(self.standby)
+
+    def promote(self):
+        """All of the primary is killed, and the standby takes its place: the time when it has."""
+        self.primary.stop()
+        self.promoted = True
+        subprocess.run(["sh", "tests/postgres.sh", "promote", self.standby], check=True)
+        return time.monotonic()
+
+    def stop(self):
+        if not self.promoted:
+            self.primary.stop()
+        subprocess.run(["sh", "tests/postgres.sh", "stop", self.standby], check=True)
 
 
 class Server:
@@ -228,7 +263,20 @@ def hold_snapshot(postgres, server):
     return held / before
 
 
-def one_round(postgres, folder, number):
+def river(postgres):
+    """CPU of the database and bytes of its log, a job: put in by one of 64 clients, done by a worker of 64."""
+    address = f"postgres://jobd@/postgres?host={postgres.folder}"
+    cost = {"database": 0, "log": 0}
+    for words in (["put", "0", str(SECONDS)], ["take", str(1000 * SECONDS), "60"]):
+        database_s, written = postgres.cpu_s(), postgres.log_bytes()
+        said = subprocess.run([RIVER, address, *words], check=True, text=True, stdout=subprocess.PIPE).stdout
+        operations = int(re.search(r"operations (\d+)", said)[1])
+        cost["database"] += (postgres.cpu_s() - database_s) / operations * 1e6
+        cost["log"] += (postgres.log_bytes() - written) / operations
+    return cost
+
+
+def one_round(postgres, pair, folder, number):
     found = {}
     postgres.pgbench(RAW, 1, 1)
     database_s, written = postgres.cpu_s(), postgres.log_bytes()
@@ -272,7 +320,30 @@ def one_round(postgres, folder, number):
     found["across"] = across(nodes[0], nodes[1])
     for node in nodes:
         node.stop()
+    safe = Server(pair.schema())
+    found["safe"] = put_rate([safe], pair.primary)
+    safe.stop()
+    if os.path.exists(RIVER):
+        found["river"] = river(postgres)
     return found
+
+
+def promotion(pair):
+    """Seconds from when the standby has taken over until the first put is answered."""
+    server = Server(pair.schema())
+    server.ask("POST", "/do", b"before")
+    promoted = pair.promote()
+    while True:
+        try:
+            server.ask("POST", "/do", b"after")
+            break
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+            time.sleep(0.005)
+    took = time.monotonic() - promoted
+    server.stop()
+    return took
 
 
 def starts(postgres, folder):
@@ -289,40 +360,72 @@ def starts(postgres, folder):
     return took
 
 
-def say(what, values, goal):
-    """Goals: at least, or at most, so much."""
-    values = list(values)
-    middle = statistics.median(values)
-    print(f"{what:58} {middle:8.2f}  ({min(values):.2f} to {max(values):.2f})  goal {goal}")
+def table(rounds, started, promoted):
+    each = lambda top, name, below, other: [one[top][name] / one[below][other] for one in rounds]
+    rows = []
+
+    def row(work, measure, values, **goal):
+        rows.append(Row(work, measure, figure(values), **goal))
+
+    one, more = "POST of 100 bytes, 64 connections", {"least": True}
+    row(one, "puts/s, of `--data DIR`", each("one", "rate", "dir", "rate"), reach=0.75, beyond=1.0, **more)
+    row(f"{one}, a synchronous standby", "puts/s, of `--data DIR`", each("safe", "rate", "dir", "rate"), reach=0.5, beyond=0.7, **more)
+    row(f"{one}, {NODES} servers", "puts/s, of one server, on these cores", each("three", "rate", "one", "rate"), reach=0.65, **more)
+    row("`batch=lines`, 100 a request", "jobs/s, of `--data DIR`", [r["one batch"] / r["dir batch"] for r in rounds], reach=1.0, **more)
+    row("`batch=lines`, 100 a request", "jobs/s, of raw INSERTs of 64 a commit", [r["one batch"] / r["raw"]["rate"] for r in rounds], reach=3, **more)
+    row(one, "CPU of PostgreSQL a put, of a raw INSERT of 64 a commit", each("one", "database", "raw", "database"), reach=2.0, beyond=1.0)
+    row(one, "bytes of PostgreSQL's log a put, of a raw INSERT", each("one", "log", "raw", "log"))
+    rivers = [r for r in rounds if "river" in r]
+    missing = "" if rivers else "left out: River's program is not built, see `make bench-deps`"
+    row("put, take, done", "CPU of PostgreSQL a job, of River's", [(r["one"]["database"] + r["life database"]) / r["river"]["database"] for r in rivers], reach=0.25, beyond=0.12, missing=missing)
+    row("put, take, done", "bytes of PostgreSQL's log a job, of River's", [(r["one"]["log"] + r["life log"]) / r["river"]["log"] for r in rivers], reach=0.25, beyond=0.12, missing=missing)
+    row("take + done, 64 connections", "jobs/s, of `--data DIR`", [r["one take"][0] / r["dir take"][0] for r in rounds], least=True)
+    row("take + done, a snapshot held", "p50, of before", [r["held"] for r in rounds], reach=1.2)
+    row("put at one server, a parked take at another", "p50, of a put", [r["across"][0] / r["across"][1] for r in rounds], reach=2.5, beyond=2)
+    row("GET of a job, 64 connections", "answers/s, of one in memory", [r["one get"] / r["memory get"] for r in rounds], reach=0.5, **more)
+    if started:
+        row(f"start with {JOBS:,} jobs", "time, of `--data DIR`", [started[1] / started[0]], reach=1.0)
+        rows[-1].beside = f"{started[1]:.1f} against {started[0]:.1f} s"
+    row("a standby is promoted", "until a put is answered again", [promoted], reach=1, unit=" s")
+    return rows
+
+
+def page(rows, took_s):
+    yield "# Several servers"
+    yield ""
+    yield (
+        f"Written by `make bench-cluster`: rounds: {ROUNDS}, {SECONDS} s a window, {took_s / 60:.0f} min in all. Median "
+        "(least–most). Servers, PostgreSQL and load share all cores, on one machine."
+    )
+    yield ""
+    yield from report.table(["", ""], machine.facts(f"{BUILD}/jobd"))
+    yield ""
+    head = ["work", "measure", "figure", "goal", "stretch goal", ""]
+    yield from report.table(head, [[r.work, r.measure, r.figure_text(), r.goal(r.reach), r.goal(r.beyond), r.verdict()] for r in rows])
 
 
 def main():
-    rounds = []
+    rounds, begun = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         postgres = Postgres(os.path.join(folder, "postgres"))
+        postgres.ask("CREATE TABLE raw (id bigserial PRIMARY KEY, body bytea NOT NULL)")
+        pair = Pair(folder)
         try:
+            if os.path.exists(RIVER):
+                subprocess.run([RIVER, f"postgres://jobd@/postgres?host={postgres.folder}", "prepare"], check=True)
             for number in range(ROUNDS):
-                rounds.append(one_round(postgres, folder, number))
+                rounds.append(one_round(postgres, pair, folder, number))
                 print(f"round {number + 1}: {json.dumps(rounds[-1])}", file=sys.stderr, flush=True)
             started = starts(postgres, folder) if JOBS > 0 else None
+            promoted = promotion(pair)
         finally:
             postgres.stop()
-    each = lambda top, name, below, other: [one[top][name] / one[below][other] for one in rounds]
-    say("put, one server: of --data DIR", each("one", "rate", "dir", "rate"), "0.75 at least")
-    say(f"put, {NODES} servers: of one", each("three", "rate", "one", "rate"), "0.65 at least on 2 cores")
-    say("batches of 100, jobs: of --data DIR", [one["one batch"] / one["dir batch"] for one in rounds], "1.0 at least")
-    say("batches of 100, jobs: of raw INSERTs", [one["one batch"] / one["raw"]["rate"] for one in rounds], "3 at least")
-    say("CPU of PostgreSQL a put: of a raw INSERT", each("one", "database", "raw", "database"), "2.0 at most")
-    say("CPU of PostgreSQL for take and done, µs", [one["life database"] for one in rounds], "-")
-    say("bytes of its log a put: of a raw INSERT", each("one", "log", "raw", "log"), "-")
-    say("bytes of its log for take and done", [one["life log"] for one in rounds], "-")
-    say("take + done, one server: of --data DIR", [one["one take"][0] / one["dir take"][0] for one in rounds], "-")
-    say("take + done, a snapshot held: time of before", [one["held"] for one in rounds], "1.2 at most")
-    say("put here to a take there: of a put", [one["across"][0] / one["across"][1] for one in rounds], "2.5 at most")
-    say("GET of a job: of one in memory", [one["one get"] / one["memory get"] for one in rounds], "0.5 at least")
-    if started:
-        say(f"start with {JOBS} jobs: of --data DIR", [started[1] / started[0]], "1.0 at most")
+            pair.stop()
+    text = "\n".join(page(table(rounds, started, promoted), time.monotonic() - begun)) + "\n"
+    with open(f"{OUT}/cluster.md", "w") as file:
+        file.write(text)
+    print(text)
     middle = lambda values: statistics.median(list(values))
     print("\n# for reckon.py: microseconds")
     print(

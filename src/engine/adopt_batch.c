@@ -40,6 +40,13 @@ static enum share_result drop_batch_locked(struct op *op, struct batch *batch)
     return SHARE_OK;
 }
 
+/* A job of it may be known from later on, and was retried by then. In a snapshot, whose time is 0,
+ * the jobs are still to come. */
+static bool begun_since(const struct batch *batch, const struct share_source *source)
+{
+    return source->overlaps && source->at_us > 0 && !batches_over(batch);
+}
+
 enum share_result adopt_batch_locked(struct op *op, const struct news *news,
                                      const struct share_source *source)
 {
@@ -57,7 +64,7 @@ enum share_result adopt_batch_locked(struct op *op, const struct news *news,
     if (!deliveries_adopt_batch_locked(op, batch, news))
         return SHARE_NO_MEMORY;
     batches_set_gone(batches, batch, news->ended, news->retained);
-    batch->finished_us = news->record.finished_us;
+    batch->finished_us = begun_since(batch, source) ? 0 : news->record.finished_us;
     if (batch->finished_us != 0) {
         transition_tell_batch_locked(op, batch);
         edges_batch_ended_locked(op, batch);

@@ -35,20 +35,36 @@ void failures_first_line(const struct jobd_blob *error, char out[JOBD_FAILURE_SI
     out[used] = '\0';
 }
 
+static void count(struct failures *failures, bool final)
+{
+    bool held = failures->in_turn;
+    if (final)
+        *(held ? &failures->held_missed : &failures->missed) += 1;
+    else
+        *(held ? &failures->held_missed_attempts : &failures->missed_attempts) += 1;
+}
+
 static void add(struct failures *failures, const struct jobd_failure *failure)
 {
-    if (failures->len < FAILURES_MAX)
-        failures->all[(failures->first + failures->len++) % FAILURES_MAX] = *failure;
-    else if (failure->final)
-        failures->missed++;
-    else
-        failures->missed_attempts++;
+    if (failures->len == FAILURES_MAX) {
+        count(failures, failure->final);
+        return;
+    }
+    failures->all[(failures->first + failures->len++) % FAILURES_MAX] = *failure;
+    failures->held += failures->in_turn;
+}
+
+/* Whoever wants to know has to be told, once until they look. */
+static bool tell(struct failures *failures)
+{
+    bool told = failures->told;
+    failures->told = true;
+    return !told;
 }
 
 bool failures_note(struct failures *failures, const struct job *job,
                    const struct jobd_outcome *outcome, bool final)
 {
-    bool tell = !failures->told;
     if (failures->all == NULL || (!final && !failures->attempts))
         return false;
     struct jobd_failure failure = {.id = job->id,
@@ -61,8 +77,27 @@ bool failures_note(struct failures *failures, const struct job *job,
     failures_first_line(outcome->error, failure.error);
     said_worker(job, failure.worker);
     add(failures, &failure);
-    failures->told = true;
-    return tell;
+    return !failures->in_turn && tell(failures);
+}
+
+void failures_hold(struct failures *failures)
+{
+    failures->in_turn = true;
+}
+
+bool failures_settle(struct failures *failures, bool lost)
+{
+    bool any = failures->held + failures->held_missed + failures->held_missed_attempts > 0;
+    if (lost) {
+        failures->len -= failures->held;
+    } else {
+        failures->missed += failures->held_missed;
+        failures->missed_attempts += failures->held_missed_attempts;
+    }
+    failures->in_turn = false;
+    failures->held = 0;
+    failures->held_missed = failures->held_missed_attempts = 0;
+    return any && !lost && tell(failures);
 }
 
 size_t jobd_failures(struct jobd *jobd, struct jobd_failure *out, size_t len, uint64_t *missed,
@@ -71,14 +106,14 @@ size_t jobd_failures(struct jobd *jobd, struct jobd_failure *out, size_t len, ui
     size_t taken = 0;
     mutex_lock(&jobd->lock);
     struct failures *failures = &jobd->failures;
-    for (; taken < len && failures->len > 0; failures->len--) {
+    for (; taken < len && failures->len > failures->held; failures->len--) {
         out[taken++] = failures->all[failures->first];
         failures->first = (failures->first + 1) % FAILURES_MAX;
     }
     *missed = failures->missed;
     *missed_attempts = failures->missed_attempts;
     failures->missed = failures->missed_attempts = 0;
-    failures->told = failures->len > 0;
+    failures->told = failures->len > failures->held;
     mutex_unlock(&jobd->lock);
     return taken;
 }

@@ -18,6 +18,10 @@ struct failures {
     uint32_t first, len;
     uint64_t missed, missed_attempts;
     bool told; /* somebody has been told, and has not looked since */
+    /* Of a turn that is open, and may be lost: the last of them, and those that are counted. */
+    bool in_turn;
+    uint32_t held;
+    uint64_t held_missed, held_missed_attempts;
 };
 
 /* 0 or -ENOMEM. */
@@ -33,3 +37,7 @@ __attribute__((warn_unused_result)) bool failures_note(struct failures *failures
                                                        const struct job *job,
                                                        const struct jobd_outcome *outcome,
                                                        bool final);
+/* A turn begins: what fails in it nobody sees until it is over. It was lost: then it did not fail,
+ * and will again. True: as above. */
+void failures_hold(struct failures *failures);
+__attribute__((warn_unused_result)) bool failures_settle(struct failures *failures, bool lost);

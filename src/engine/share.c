@@ -5,6 +5,7 @@
 #include "engine/blocked.h"
 #include "engine/dispatch.h"
 #include "engine/due.h"
+#include "engine/failures.h"
 #include "engine/share_nodes.h"
 #include "engine/sweep.h"
 #include "engine/tally.h"
@@ -78,6 +79,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     jobd->share->began_us = now_us;
     jobd->share->next_id = jobd->next_id;
     tally_begin_locked(&op);
+    failures_hold(&jobd->failures);
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
@@ -168,6 +170,7 @@ void share_end(struct jobd *jobd, bool lost)
     struct share *share = jobd->share;
     share->in_turn = false;
     events_settle_locked(&op, lost);
+    op.tell_failure |= failures_settle(&jobd->failures, lost);
     if (lost)
         tally_lose_locked(&op);
     share->ended_len = lost ? share->ended_len : 0;

@@ -61,6 +61,8 @@ static void open_engine(struct cluster *cluster, struct member *member)
                                        .leases_max = 12,
                                        .first_id = 1,
                                        .schedules = &schedules,
+                                       .on_failure = {cluster_on_failure, member},
+                                       .failed_attempts = true,
                                        .turns = &member->turns};
     verify(jobd_new(&member->jobd, &config) == 0);
     member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
@@ -220,8 +222,10 @@ static void take_turn(struct member *member)
     if (changed && (!member->lost || written_first))
         append(member);
     member->lost &= changed;
+    cluster_check_failures(member);
     member->in_turn = false;
     share_end(member->jobd, member->lost);
+    cluster_check_failures(member);
     if (member->lost)
         cluster_check_counts(member);
     cluster_tell(member);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "jobd/failures.h"
 #include "jobd/schedule.h"
 #include "ledger/cluster_inside.h"
 
@@ -20,6 +21,33 @@ static void count(struct jobd *jobd, struct counts *counts)
         counts->failures[i] = queue->breaker.in_a_row;
     }
     mutex_unlock(&jobd->lock);
+}
+
+/* How many attempts have failed, as its log is told, since the last call. */
+static uint64_t failures_told(struct member *member)
+{
+    enum { SOME = 16 };
+    struct jobd_failure some[SOME];
+    uint64_t missed, missed_attempts, all = 0;
+    size_t len;
+    do {
+        len = jobd_failures(member->jobd, some, SOME, &missed, &missed_attempts);
+        all += len + missed + missed_attempts;
+    } while (len > 0);
+    return all;
+}
+
+void cluster_on_failure(void *context)
+{
+    struct member *member = context; /* it is told of services that are down, too */
+    member->hears_of_failures = true;
+}
+
+void cluster_check_failures(struct member *member)
+{
+    bool some = failures_told(member) > 0;
+    verify(!some || (!member->in_turn && !member->lost && member->hears_of_failures));
+    member->hears_of_failures = false;
 }
 
 void cluster_note_counts(struct member *member)

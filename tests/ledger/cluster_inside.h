@@ -63,6 +63,7 @@ struct member {
     enum jobd_result results[ACTORS + CALLS_MAX];
     unsigned told_len;
     unsigned stops;
+    bool hears_of_failures;
     struct counts counts; /* before this turn */
 };
 
@@ -108,6 +109,10 @@ void cluster_tell(struct member *member);
 /* Of a turn that is lost nothing is counted: before it, and when it is over. */
 void cluster_note_counts(struct member *member);
 void cluster_check_counts(struct member *member);
+/* Its log is told of attempts that have failed, once their turn is over and not lost, and there are
+ * some then. */
+void cluster_on_failure(void *member);
+void cluster_check_failures(struct member *member);
 /* Looks, which are possible at any time. */
 void cluster_look(struct member *member);
 void cluster_open_actors(struct member *member);

@@ -11,45 +11,12 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/postgres.h"
-#include "support/server.h"
+#include "ledger/cluster_scene.h"
 #include "support/service.h"
 
-enum { NODES = 3, ASKERS_MAX = 60 };
+enum { ASKERS_MAX = 60 };
 
 #define JSON FIELDS("Accept: application/json")
-
-static struct server *nodes[NODES];
-static struct client *clients[NODES];
-static char url[POSTGRES_URL_SIZE];
-
-/* ---- servers */
-
-#define NODE(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
-
-/* The first with its own arguments, the others alike. */
-static void start_cluster(const char *const *first, const char *const *others)
-{
-    postgres_fresh(url);
-    for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = postgres_server(url, i == 0 ? first : others);
-        clients[i] = client_new(nodes[i]);
-    }
-}
-
-#define CLUSTER(...)                                                                               \
-    start_cluster((const char *const[]){__VA_ARGS__, NULL},                                        \
-                  (const char *const[]){__VA_ARGS__, NULL})
-
-static int stop_cluster(void **state)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        client_free(clients[i]);
-        clients[i] = NULL;
-    }
-    return server_stop_all(state);
-}
 
 /* ---- many who ask at once */
 

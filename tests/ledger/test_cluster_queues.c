@@ -10,38 +10,7 @@
 
 #include <cmocka.h>
 
-#include "support/client.h"
-#include "support/postgres.h"
-#include "support/server.h"
-
-enum { NODES = 3 };
-
-static struct server *nodes[NODES];
-static struct client *clients[NODES];
-static char url[POSTGRES_URL_SIZE];
-
-/* ---- servers */
-
-#define NODE(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
-
-/* The first with its own arguments, the others alike. */
-static void start_cluster(const char *const *first, const char *const *others)
-{
-    postgres_fresh(url);
-    for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = postgres_server(url, i == 0 ? first : others);
-        clients[i] = client_new(nodes[i]);
-    }
-}
-
-static int stop_cluster(void **state)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        client_free(clients[i]);
-        clients[i] = NULL;
-    }
-    return server_stop_all(state);
-}
+#include "ledger/cluster_scene.h"
 
 static char *take(struct client *client, const char *path)
 {

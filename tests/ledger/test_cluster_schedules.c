@@ -9,48 +9,10 @@
 
 #include <cmocka.h>
 
+#include "ledger/cluster_scene.h"
 #include "ledger/ticks.h"
-#include "support/client.h"
-#include "support/postgres.h"
-#include "support/server.h"
 
-enum { NODES = 3 };
-
-static struct server *nodes[NODES];
-static struct client *clients[NODES];
-static char url[POSTGRES_URL_SIZE];
-
-/* With this configuration file; NULL: without. */
-static struct server *start_node(const char *file)
-{
-    const char *arguments[] = {"-l", "127.0.0.1:0", "-w", "0", "-q", "1000", "-c", file, NULL};
-    char data[POSTGRES_URL_SIZE + 16];
-    if (file == NULL)
-        arguments[6] = NULL;
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    struct server *server =
-        server_spawn(&(struct server_plan){.arguments = arguments, .environment = FIELDS(data)});
-    server_await_listening(server);
-    return server;
-}
-
-static void start_cluster(void)
-{
-    postgres_fresh(url);
-    for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = start_node(NULL);
-        clients[i] = client_new(nodes[i]);
-    }
-}
-
-static int stop_cluster(void **state)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        client_free(clients[i]);
-        clients[i] = NULL;
-    }
-    return server_stop_all(state);
-}
+#define ARGUMENTS "-w", "0", "-q", "1000"
 
 static const struct answer *put(struct client *client, const char *path)
 {
@@ -67,7 +29,7 @@ static void await_jobs(struct client *client, double jobs)
 static void one_is_known_everywhere(void **state)
 {
     (void)state;
-    start_cluster();
+    CLUSTER(ARGUMENTS);
     assert_answer(put(clients[0], "/schedules/a?cron=0+3+*+*+*&tz=Europe/Paris"), 201, "created\n");
     assert_answer(put(clients[1], "/schedules/a?cron=0+3+*+*+*&tz=Europe/Paris"), 200,
                   "unchanged\n");
@@ -79,7 +41,7 @@ static void one_is_known_everywhere(void **state)
         cJSON_IsTrue(cJSON_GetObjectItem(client_json(clients[0], "/schedules/a"), "paused")));
     uint64_t id = client_put(clients[1], "/schedules/a/run");
     assert_string_equal(json_string(client_job(clients[0], id), "schedule"), "a");
-    struct client *client = client_new(start_node(NULL));
+    struct client *client = client_new(NODE(ARGUMENTS));
     schedule = client_json(client, "/schedules/a");
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(schedule, "paused")));
     assert_true(json_number(schedule, "payload_bytes") == 6);
@@ -94,7 +56,7 @@ static void one_is_known_everywhere(void **state)
 static void an_instant_happens_once(void **state)
 {
     (void)state;
-    start_cluster();
+    CLUSTER(ARGUMENTS);
     const struct ticks ticks = ticks_begin(clients[1], "every=1s&missed=all", "default");
     await_jobs(clients[0], 3);
     (void)ticks_end(clients[2], &ticks);
@@ -107,7 +69,7 @@ static void an_instant_happens_once(void **state)
 static void others_go_on(void **state)
 {
     (void)state;
-    start_cluster();
+    CLUSTER(ARGUMENTS);
     const struct ticks ticks = ticks_begin(clients[0], "every=1s&missed=all", "default");
     for (unsigned i = 0; i + 1 < NODES; i++) {
         double jobs = json_number(client_json(clients[2], "/queues/default"), "queued");
@@ -122,7 +84,7 @@ static void others_go_on(void **state)
 static void what_nobody_took_is_missed(void **state)
 {
     (void)state;
-    start_cluster();
+    CLUSTER(ARGUMENTS);
     assert_answer(put(clients[0], "/schedules/once?every=1s"), 201, NULL);
     await_jobs(clients[1], 2);
     for (unsigned i = 0; i < NODES; i++)
@@ -130,7 +92,7 @@ static void what_nobody_took_is_missed(void **state)
     for (unsigned i = 0; i < NODES; i++)
         assert_int_equal(server_wait(nodes[i]), 0);
     let_pass(3100);
-    struct client *client = client_new(start_node(NULL));
+    struct client *client = client_new(NODE(ARGUMENTS));
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (json_number(client_json(client, "/schedules/once"), "missed") < 2)
         look_again(deadline_ms, "what was missed");
@@ -140,7 +102,7 @@ static void what_nobody_took_is_missed(void **state)
 static void two_do_not_overlap_anywhere(void **state)
 {
     (void)state;
-    start_cluster();
+    CLUSTER(ARGUMENTS);
     assert_answer(put(clients[0], "/schedules/tick?every=1s&overlap=skip"), 201, NULL);
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (json_number(client_json(clients[1], "/schedules/tick"), "skipped") < 2)
@@ -161,13 +123,13 @@ static void the_last_file_counts(void **state)
         "other.json", FILE_OF("\"a\": {\"every\": \"2h\"}, \"c\": {\"every\": \"7m\"}"));
     (void)state;
     postgres_fresh(url);
-    nodes[0] = start_node(one);
+    nodes[0] = NODE(ARGUMENTS, "-c", one);
     clients[0] = client_new(nodes[0]);
     assert_string_equal(json_string(client_json(clients[0], "/schedules/b"), "every"), "5m");
-    nodes[1] = start_node(one);
+    nodes[1] = NODE(ARGUMENTS, "-c", one);
     clients[1] = client_new(nodes[1]);
     assert_int_equal(server_count_lines(nodes[1], ERR, "new, changed or gone"), 0);
-    nodes[2] = start_node(other);
+    nodes[2] = NODE(ARGUMENTS, "-c", other);
     clients[2] = client_new(nodes[2]);
     for (unsigned i = 0; i < NODES; i++) {
         assert_string_equal(json_string(client_json(clients[i], "/schedules/a"), "every"), "2h");
