@@ -28,6 +28,32 @@ void away_end(struct turns *turns)
     log_info("%s: the database is back", turns->config.name); /* now that it is so for all */
 }
 
+void away_reconnected(struct turns *turns)
+{
+    if (!turns->in_doubt || !turns->lasting) {
+        away_end(turns);
+        return;
+    }
+    turns->connected = true; /* whether it takes writes will be seen */
+    turns->try_at_us = 0;
+    mutex_lock(&turns->lock);
+    turns->stats.connected = true;
+    mutex_unlock(&turns->lock);
+}
+
+void away_slow(void *context)
+{
+    struct turns *turns = context;
+    if (turns->lasting || !turns->connected)
+        return;
+    mutex_lock(&turns->lock);
+    problem_set(&turns->reason, "the database does not answer: it waits for a standby, or for "
+                                "another server");
+    mutex_unlock(&turns->lock);
+    away_refuse_all(turns);
+    turns_tell(&turns->looks, true);
+}
+
 void away_note(struct turns *turns, const struct problem *why)
 {
     int64_t now_us = clock_now_us();

@@ -46,10 +46,17 @@ static bool wait_for_socket(struct ledger *ledger, int64_t until_ms)
  * when there is no connection any more. */
 static bool next_result(struct ledger *ledger, PGresult **result)
 {
-    int64_t until_ms = now_ms() + LEDGER_PATIENCE_MS;
-    while (PQisBusy(ledger->connection))
-        if (!wait_for_socket(ledger, until_ms))
+    const int64_t slow_ms = now_ms() + LEDGER_SLOW_MS;
+    int64_t until_ms = slow_ms;
+    while (PQisBusy(ledger->connection)) {
+        if (wait_for_socket(ledger, until_ms))
+            continue;
+        if (until_ms > slow_ms || now_ms() < slow_ms)
             return false;
+        until_ms += LEDGER_PATIENCE_MS - LEDGER_SLOW_MS;
+        if (ledger->slow != NULL)
+            ledger->slow(ledger->slow_context);
+    }
     *result = PQgetResult(ledger->connection);
     return PQstatus(ledger->connection) == CONNECTION_OK || *result != NULL;
 }
@@ -534,12 +541,20 @@ static enum ledger_result ledger_read_part(void *context, const struct ledger_pa
     return judged;
 }
 
+static void ledger_on_slow(void *context, void (*slow)(void *context), void *slow_context)
+{
+    struct ledger *ledger = context;
+    ledger->slow = slow;
+    ledger->slow_context = slow_context;
+}
+
 static enum ledger_result ledger_connect_again(void *context, struct problem *problem)
 {
     return ledger_connect(context, problem);
 }
 
 const struct ledger_ops ledger_ops = {
+    .on_slow = ledger_on_slow,
     .connect = ledger_connect_again,
     .fetch = ledger_fetch_rows,
     .begin = ledger_begin,

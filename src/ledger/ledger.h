@@ -18,7 +18,11 @@
 
 #include "base/problem.h"
 
-enum { LEDGER_PATIENCE_MS = 20000, LEDGER_FETCH_MAX = 256 /* rows of one answer */ };
+enum {
+    LEDGER_SLOW_MS = 2000,
+    LEDGER_PATIENCE_MS = 20000,
+    LEDGER_FETCH_MAX = 256 /* rows of one answer */
+};
 
 struct ledger_row {
     uint64_t seq;
@@ -66,6 +70,10 @@ typedef bool ledger_each_part(void *context, const struct ledger_part *part);
 
 /* `problem` says why a result is not LEDGER_OK. */
 struct ledger_ops {
+    /* From now on slow(context) is called from within a call that has waited for an answer for
+     * LEDGER_SLOW_MS, and goes on waiting: the database is there, and may wait for a standby, or
+     * for a server that stands still in its turn. */
+    void (*on_slow)(void *ledger, void (*slow)(void *context), void *context);
     /* Connects again, to whichever server takes writes, when there is no connection. */
     enum ledger_result (*connect)(void *ledger, struct problem *problem);
     /* Rows without a turn, as they are now. */

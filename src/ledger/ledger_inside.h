@@ -30,12 +30,14 @@ struct ledger {
     bool sync;
     uint32_t node;
     int64_t now_us;
-    PGconn *connection;    /* NULL: none. In pipeline mode, every statement prepared */
-    PGconn *presence;      /* likewise; not in pipeline mode: see presence.c */
-    char channel[32];      /* of NOTIFY */
-    unsigned unread;       /* flights whose answers nobody waits for, and that must be read first */
-    bool in_turn;          /* a transaction is open */
-    bool warned;           /* the database has warned of what was sent last */
+    PGconn *connection; /* NULL: none. In pipeline mode, every statement prepared */
+    PGconn *presence;   /* likewise; not in pipeline mode: see presence.c */
+    char channel[32];   /* of NOTIFY */
+    unsigned unread;    /* flights whose answers nobody waits for, and that must be read first */
+    bool in_turn;       /* a transaction is open */
+    bool warned;        /* the database has warned of what was sent last */
+    void (*slow)(void *context); /* NULL: nobody wants to know */
+    void *slow_context;
     uint64_t trims_to;     /* the row up to which it trims, 0: it does not, */
     uint64_t trims_at;     /* and the next one to go */
     int64_t round_trip_us; /* as it was at the start */

@@ -163,6 +163,8 @@ static enum ledger_result begin(struct turns *turns, struct problem *problem)
     turns->format = turn.format;
     clock_follow(turns->turn_at_us, false);
     turns->ahead_us = clock_now_us() - turns->turn_at_us;
+    if (turns->lasting)
+        away_end(turns);
     return follower->result == FOLLOW_OK ? LEDGER_OK : give_up_lost(turns, problem);
 }
 
@@ -215,6 +217,8 @@ static void append(struct turns *turns)
         turns->in_doubt = true;
         away_note(turns, &problem);
     } else if (result == LEDGER_OK) {
+        if (turns->lasting)
+            away_end(turns);
         conclude(turns, false);
         turns->must_notify = true;
         turn_notify(turns);
@@ -274,6 +278,8 @@ void turn_resolve(struct turns *turns)
     result = turns->config.ops->append(turns->config.ledger, NULL, 0, &problem);
     if (!away_judge(turns, result, &problem))
         return;
+    if (turns->lasting)
+        away_end(turns);
     conclude(turns, false);
     turns->must_notify = true;
 }

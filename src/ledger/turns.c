@@ -74,7 +74,7 @@ static bool reconnect(struct turns *turns)
         return false;
     enum ledger_result result = turns->config.ops->connect(turns->config.ledger, &problem);
     if (result == LEDGER_OK)
-        away_end(turns);
+        away_reconnected(turns);
     else /* whatever it is: another server may be the one */
         away_note(turns, &problem);
     return result == LEDGER_OK;
@@ -133,7 +133,7 @@ static void do_next(struct turns *turns)
     bool over = turns_over(turns, &over_at_us), looked = false;
     if (mail.looks && turns->looks.len == 0)
         turns->looks = mailbox_take_looks(&turns->mailbox);
-    if (mail.calls || due_us <= now_us || over)
+    if (mail.calls || due_us <= now_us || over || turns->lasting) /* does it take turns again? */
         looked = turn_take(turns) && !turns->in_doubt;
     else if (turns->looks.len > 0 || turns->notified > turns->follower.seq)
         looked = catch_up(turns);
@@ -202,6 +202,7 @@ struct turns *turns_new(const struct turns_config *config)
                                       .node = config->node};
     turns_init(&turns->held);
     turns_init(&turns->looks);
+    config->ops->on_slow(config->ledger, away_slow, turns);
     turns->try_after_us = TRY_US;
     turns->format = ENTRY_FORMAT_FIRST;
     turns->snapshot.least_bytes = config->log_bytes;

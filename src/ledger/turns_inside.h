@@ -72,6 +72,12 @@ struct turns {
 
 void away_note(struct turns *turns, const struct problem *why);
 void away_end(struct turns *turns);
+/* There is a connection again. While it is in doubt whether the last turn was written, nobody is
+ * let in again for that alone. */
+void away_reconnected(struct turns *turns);
+/* The database has not answered for LEDGER_SLOW_MS, though it is there: as if it were away, until a
+ * turn has begun, or is written. Of `struct turns`, in its thread. */
+void away_slow(void *turns);
 /* It is away for so long that what runs here may run elsewhere, too: it is stopped. */
 void away_stop_runs(struct turns *turns);
 /* From here on whoever comes is refused, and those who wait. */

@@ -98,8 +98,12 @@ static enum ledger_result append(void *context, const struct ledger_row *rows, s
                                  struct problem *problem)
 {
     struct memory_ledger *ledger = context;
-    const unsigned fault = atomic_exchange(&ledger->fault, FAULT_NONE);
+    unsigned fault = atomic_exchange(&ledger->fault, FAULT_NONE);
     (void)problem_set(problem, "as the test wants it");
+    if (fault == FAULT_SLOW) {
+        ledger->slow(ledger->slow_context);
+        fault = FAULT_NONE;
+    }
     for (size_t i = 0; i < len && fault != FAULT_LOST && fault != FAULT_REFUSED; i++) {
         verify(rows[i].seq == ledger->rows_len + 1 && ledger->rows_len < ledger->rows_max);
         ledger->rows[rows[i].seq] = rows[i];
@@ -110,6 +114,13 @@ static enum ledger_result append(void *context, const struct ledger_row *rows, s
     if (fault == FAULT_REFUSED)
         return LEDGER_REFUSED;
     return fault == FAULT_NONE ? LEDGER_OK : LEDGER_AWAY;
+}
+
+static void on_slow(void *context, void (*slow)(void *context), void *slow_context)
+{
+    struct memory_ledger *ledger = context;
+    ledger->slow = slow;
+    ledger->slow_context = slow_context;
 }
 
 static void give_up(void *context)
@@ -217,6 +228,7 @@ static enum ledger_result read_part(void *context, const struct ledger_part *wan
 }
 
 const struct ledger_ops memory_ops = {
+    .on_slow = on_slow,
     .connect = connect_again,
     .fetch = fetch,
     .begin = begin,

@@ -19,13 +19,16 @@ enum memory_fault {
     FAULT_LOST,    /* the connection is, and they are not there */
     FAULT_UNSAID,  /* the connection is, and they are there */
     FAULT_REFUSED, /* they are not there */
+    FAULT_SLOW,    /* they are there, after so long that it is said */
 };
 
 struct memory_ledger {
     atomic_uint fault; /* an enum memory_fault */
-    unsigned away;     /* so many times nobody can connect */
-    unsigned refuses;  /* so many times it refuses to look for a snapshot */
-    unsigned hasty;    /* refusals after which nobody waited before the next */
+    void (*slow)(void *context);
+    void *slow_context;
+    unsigned away;    /* so many times nobody can connect */
+    unsigned refuses; /* so many times it refuses to look for a snapshot */
+    unsigned hasty;   /* refusals after which nobody waited before the next */
     bool connected;
     struct ledger_row *rows;   /* their bodies are its own; NULL: removed */
     _Atomic uint64_t rows_len; /* counted when they are whole */

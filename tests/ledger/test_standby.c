@@ -120,6 +120,39 @@ static void a_job_is_in_when_the_standby_has_it(void **state)
     }
 }
 
+/* As if the database were away, which it is for whoever wants something done. */
+static void who_comes_meanwhile_is_told(void **state)
+{
+    static const char *const ways[][2] = {
+        {"POST", "/do"}, {"POST", "/take"}, {"GET", "/queues/default"}};
+    char room[64];
+    (void)state;
+    await_standbys("");
+    struct server *server = postgres_server(url, (const char *const[]){"-w", "0", NULL});
+    struct client *client = client_new(server);
+    struct putter putter = {.client = client_new(server)};
+    await_standbys("nobody");
+    assert_int_equal(pthread_create(&putter.thread, NULL, put, &putter), 0);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (client_get(client, "/readyz")->status != 503)
+        look_again(deadline_ms, "it says that it is not ready");
+    assert_non_null(strstr(client_get(client, "/readyz")->body, "standby"));
+    for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        const struct answer *answer = client_send(client, ways[i][0], ways[i][1], NULL, "x");
+        assert_int_equal(answer->status, 503);
+        assert_string_equal(answer_field(answer, "Retry-After", room), "1");
+    }
+    assert_false(atomic_load(&putter.answered));
+    await_standbys("");
+    assert_int_equal(pthread_join(putter.thread, NULL), 0);
+    assert_int_equal(putter.status, 202);
+    while (client_get(client, "/readyz")->status != 200)
+        look_again(deadline_ms, "it is ready again");
+    (void)client_put(client, "/do");
+    client_free(putter.client);
+    client_free(client);
+}
+
 static void *beat(void *context)
 {
     ledger_ops.beat(context);
@@ -149,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_job_is_in_when_the_standby_has_it, server_stop_all),
+        cmocka_unit_test_teardown(who_comes_meanwhile_is_told, server_stop_all),
         cmocka_unit_test_teardown(being_there_needs_no_standby, server_stop_all),
     };
     if (!postgres_is_there())
