@@ -52,12 +52,12 @@ static struct shown *find_locked(const struct jobd *jobd, uint64_t id, uint32_t 
     return NULL;
 }
 
-static struct shown *find_or_make_locked(struct jobd *jobd, const struct jobd_task *task)
-    REQUIRES(jobd->lock)
+static struct shown *find_or_make_locked(struct op *op, const struct jobd_task *task)
+    REQUIRES(op->jobd->lock)
 {
-    struct shown *shown = find_locked(jobd, task->id, task->attempt, task->started_us);
+    struct shown *shown = find_locked(op->jobd, task->id, task->attempt, task->started_us);
     if (shown == NULL)
-        shown = find_locked(jobd, 0, 0, 0);
+        shown = find_locked(op->jobd, 0, 0, 0);
     if (shown == NULL) /* there are more workers than were announced */
         return NULL;
     shown->id = task->id;
@@ -84,7 +84,7 @@ static void show_beside(struct jobd *jobd, const struct jobd_task *task, const s
     struct op op;
     op_begin(&op, jobd, NULL, 0);
     op.outside = true; /* no turn says whether it is so */
-    struct shown *shown = find_or_make_locked(jobd, task);
+    struct shown *shown = find_or_make_locked(&op, task);
     if (shown != NULL)
         put_beside_locked(&op, shown, said);
     op_end(&op);
