@@ -66,10 +66,10 @@ static void count(struct turns *turns, bool lost)
 void turn_notify(struct turns *turns)
 {
     int64_t now_us = clock_now_us();
-    if (!turns->must_notify || now_us < turns->notify_us + NOTIFY_US)
+    if (!turns->must_notify || now_us < turns->notify_us - NOTIFY_EARLY_US)
         return;
     turns->must_notify = false;
-    turns->notify_us = now_us;
+    turns->notify_us = (turns->notify_us > now_us ? turns->notify_us : now_us) + NOTIFY_US;
     turns->config.ops->notify(turns->config.ledger, turns->follower.seq);
 }
 

@@ -138,8 +138,9 @@ static void do_next(struct turns *turns)
     else if (turns->looks.len > 0 || turns->notified > turns->follower.seq)
         looked = catch_up(turns);
     else if (!snapshot_is_due(&turns->snapshot, &turns->follower, now_us))
-        wait_until(turns, earlier(earlier(due_us, now_us + BEAT_US),
-                                  turns->must_notify ? turns->notify_us + NOTIFY_US : JOBD_NEVER));
+        wait_until(turns,
+                   earlier(earlier(due_us, now_us + BEAT_US),
+                           turns->must_notify ? turns->notify_us - NOTIFY_EARLY_US : JOBD_NEVER));
     if (looked)
         tell_looks(turns, false);
     if (turns->connected)

@@ -13,8 +13,9 @@
 #include "ledger/snapshot.h"
 #include "ledger/turns.h"
 
-#define TRY_US    (CLOCK_SECOND_US / 10) /* until the next try, the first time */
-#define NOTIFY_US 2000                   /* between two notifications, at least */
+#define TRY_US          (CLOCK_SECOND_US / 10) /* until the next try, the first time */
+#define NOTIFY_US       2000                   /* between two notifications, when there are many */
+#define NOTIFY_EARLY_US (4 * NOTIFY_US)        /* after a pause some may come so much earlier */
 
 enum { ROWS_MAX = 64, OTHERS_MAX = 16 };
 
@@ -55,7 +56,7 @@ struct turns {
     bool left, gave_up; /* left: the last turn is over */
     int64_t away_since_us, try_at_us, try_after_us;
     int64_t ahead_us;  /* of this process's clock, before that of the database */
-    int64_t notify_us; /* the last one */
+    int64_t notify_us; /* when the next is due if they come evenly (generic cell rate algorithm) */
     bool must_notify;
     uint64_t notified; /* others have appended so far */
     uint64_t next_id;
