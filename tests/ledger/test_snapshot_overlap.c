@@ -13,6 +13,7 @@
 #include "base/verify.h"
 #include "engine/share.h"
 #include "jobd/batch.h"
+#include "jobd/failures.h"
 #include "jobd/lease.h"
 #include "jobd/queue.h"
 #include "ledger/entry.h"
@@ -35,6 +36,7 @@ struct scene {
     struct snapshot snapshot;
     int64_t now_us;
     unsigned takes;
+    unsigned pokes; /* somebody was told that there are failures */
 };
 
 static struct scene scene;
@@ -42,6 +44,12 @@ static struct scene scene;
 static void unused_due(void *context)
 {
     (void)context;
+}
+
+static void poke(void *context)
+{
+    (void)context;
+    scene.pokes++;
 }
 
 static int open_scene(void **state)
@@ -61,6 +69,7 @@ static int open_scene(void **state)
                                            .waiters_max = 4,
                                            .leases_max = 8,
                                            .first_id = 1,
+                                           .on_failure = {.call = poke},
                                            .turns = &member->turns};
         assert_int_equal(jobd_new(&member->jobd, &config), 0);
         member->follower = (struct follower){.jobd = member->jobd, .own_node = i + 1};
@@ -212,32 +221,30 @@ static void read_anew(void)
 
 /* ---- tests */
 
-/* What a snapshot tells of its jobs is from later than their order: the turn comes again. */
-static void a_turn_counts_though_the_snapshot_knows_it(void **state)
+static void check_turn(bool by_worker)
 {
-    (void)state;
+    struct jobd_waiter worker;
     uint64_t first = put(0, "one");
     (void)put(0, "one");
     uint64_t other = put(0, "two");
     step_snapshot();
-    assert_int_equal(lease(0).id, first);
+    assert_int_equal((by_worker ? work(0, &worker) : lease(0)).id, first);
     end_snapshot();
     read_anew();
     assert_int_equal(lease(1).id, other);
 }
 
+/* What a snapshot tells of its jobs is from later than their order: the turn comes again. */
+static void a_turn_counts_though_the_snapshot_knows_it(void **state)
+{
+    (void)state;
+    check_turn(false);
+}
+
 static void so_does_that_of_a_worker(void **state)
 {
-    struct jobd_waiter worker;
     (void)state;
-    uint64_t first = put(0, "one");
-    (void)put(0, "one");
-    uint64_t other = put(0, "two");
-    step_snapshot();
-    assert_int_equal(work(0, &worker).id, first);
-    end_snapshot();
-    read_anew();
-    assert_int_equal(lease(1).id, other);
+    check_turn(true);
 }
 
 static void what_runs_in_a_snapshot_was_served_before(void **state)
@@ -304,6 +311,44 @@ static void a_batch_that_goes_on_is_not_over(void **state)
     assert_int_equal(seen.finished_us, 0);
 }
 
+/* ---- what is logged */
+
+static unsigned failures_told(struct jobd *jobd)
+{
+    struct jobd_failure failures[4];
+    uint64_t missed, missed_attempts;
+    return (unsigned)jobd_failures(jobd, failures, 4, &missed, &missed_attempts);
+}
+
+/* The log hears of it once, when it is so. */
+static void what_failed_in_a_turn_is_told_when_it_is_over(void **state)
+{
+    char token[JOBD_TOKEN_SIZE];
+    const struct jobd_outcome outcome = {.state = JOBD_FAILED, .for_good = true};
+    struct jobd_waiter waiter = {.wake = unused_wake};
+    struct jobd *jobd = scene.members[0].jobd;
+    (void)state;
+    (void)put(0, "one");
+    (void)lease(0);
+    snprintf(token, sizeof token, "%032u", scene.takes);
+    struct member *member = begin_turn(0);
+    assert_int_equal(jobd_lease_finish(jobd, token, &outcome, &waiter, scene.now_us), JOBD_OK);
+    assert_int_equal(failures_told(jobd), 0);
+    assert_int_equal(scene.pokes, 0);
+    end_turn(member);
+    assert_int_equal(scene.pokes, 1);
+    assert_int_equal(failures_told(jobd), 1);
+    (void)put(0, "one");
+    (void)lease(0);
+    snprintf(token, sizeof token, "%032u", scene.takes);
+    (void)begin_turn(0);
+    assert_int_equal(jobd_lease_finish(jobd, token, &outcome, &waiter, scene.now_us), JOBD_OK);
+    share_end(jobd, true);
+    assert_int_equal(scene.pokes, 1);
+    assert_int_equal(failures_told(jobd), 0);
+    share_forget(jobd);
+}
+
 int main(void)
 {
 #define OVERLAP_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -313,6 +358,7 @@ int main(void)
         OVERLAP_TEST(what_runs_in_a_snapshot_was_served_before),
         OVERLAP_TEST(a_word_about_a_command_is_no_turn),
         OVERLAP_TEST(a_batch_that_goes_on_is_not_over),
+        OVERLAP_TEST(what_failed_in_a_turn_is_told_when_it_is_over),
     };
     return cmocka_run_group_tests_name("a snapshot, and the log behind it", tests, NULL, NULL);
 }
