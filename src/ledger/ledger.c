@@ -51,7 +51,8 @@ static bool next_result(struct ledger *ledger, PGresult **result)
     while (PQisBusy(ledger->connection)) {
         if (wait_for_socket(ledger, until_ms))
             continue;
-        if (until_ms > slow_ms || now_ms() < slow_ms)
+        /* In its last millisecond a signal ends a wait, too: that is no lost connection. */
+        if (until_ms > slow_ms || now_ms() + 1 < slow_ms)
             return false;
         until_ms += LEDGER_PATIENCE_MS - LEDGER_SLOW_MS;
         if (ledger->slow != NULL)
