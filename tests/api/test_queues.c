@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/needs.h"
 #include "support/server.h"
 
 static const char three_queues[] = "{\"sleep\": \"10m\",\n"
@@ -349,10 +350,7 @@ static void promtool_finds_no_fault(void **state)
 {
     char command[256];
     (void)state;
-    if (system("command -v promtool >/dev/null 2>&1") != 0) {
-        print_message("skipped: there is no promtool\n");
-        skip();
-    }
+    need_command("promtool");
     struct server *server = start_three();
     struct client *client = client_new(server);
     client_put(client, "/do/mail");

@@ -11,6 +11,7 @@
 
 #include "client/client_options.h"
 #include "server/option_types.h"
+#include "support/needs.h"
 
 enum { COMMANDS_MAX = 8 };
 
@@ -287,12 +288,7 @@ static void offers_them(const struct shell *shell)
                 {"jobd --log-format js", "json"},
                 {"jobd work -n 4 --log-format js", "json"},
                 {"jobd top --eve", "--every"}};
-    char command[64];
-    snprintf(command, sizeof command, "command -v %s >/dev/null", shell->name);
-    if (system(command) != 0) {
-        print_message("skipped: there is no %s\n", shell->name);
-        skip();
-    }
+    need_command(shell->name);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_offers(shell, rows[i].line, rows[i].offer);
 }

@@ -10,17 +10,8 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/needs.h"
 #include "support/server.h"
-
-static void need(const char *command)
-{
-    char check[64];
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    if (system(check) == 0)
-        return;
-    print_message("skipped: there is no %s\n", command);
-    skip();
-}
 
 static void run(const char *what, const char *address)
 {
@@ -35,7 +26,7 @@ static void run(const char *what, const char *address)
 static void each_alert_has_its_cause(void **state)
 {
     (void)state;
-    need("promtool");
+    need_command("promtool");
     run("alerts", "");
 }
 
@@ -43,7 +34,7 @@ static void every_figure_is_there(void **state)
 {
     char path[256];
     (void)state;
-    need("prometheus");
+    need_command("prometheus");
     snprintf(path, sizeof path, "%s/data", temporary_directory());
     struct server *server = server_spawn(&(struct server_plan){
         .arguments = FIELDS("-l", "127.0.0.1:0", "-d", path, "--sleep", "1ms")});

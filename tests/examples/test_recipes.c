@@ -12,19 +12,10 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/needs.h"
 #include "support/server.h"
 
 enum { SAID_SIZE = 4096 };
-
-static bool is_there(const char *command)
-{
-    char check[64];
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    if (system(check) == 0)
-        return true;
-    print_message("skipped: there is no %s\n", command);
-    return false;
-}
 
 /* In the folder, $JOBD is where the server is; NULL: there is none. */
 static void assert_says(const struct server *server, const char *script, const char *expected)
@@ -89,8 +80,7 @@ static void end(struct server *program)
 static void thumbnails(void **state)
 {
     (void)state;
-    if (!is_there("convert"))
-        return;
+    need_command("identify"); /* which comes with ImageMagick's convert, and with no other */
     copy("thumbnail.sh");
     const struct server *server = start((const char *const[]){"--max-body", "1MiB", "--timeout",
                                                               "30s", "--", "./thumbnail.sh", NULL},

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/needs.h"
 #include "support/server.h"
 #include "support/service.h"
 
@@ -34,10 +35,8 @@ static const struct kind {
 
 static bool is_there(const struct kind *kind)
 {
-    char check[64];
-    snprintf(check, sizeof check, "command -v %s >/dev/null", kind->command);
     bool file = access(kind->file, R_OK) == 0;
-    if (file && system(check) == 0)
+    if (file && command_is_there(kind->command))
         return true;
     print_message("skipped: there is no %s\n", file ? kind->command : kind->file);
     return false;

@@ -13,24 +13,10 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/needs.h"
 #include "support/server.h"
 
 #define PICTURES "build/page"
-
-static bool is_there(const char *command)
-{
-    char check[64];
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    return system(check) == 0;
-}
-
-static void need(const char *command)
-{
-    if (is_there(command))
-        return;
-    print_message("skipped: there is no %s\n", command);
-    skip();
-}
 
 /* The address may have a path behind it. */
 static void browse(const char *what, const char *address)
@@ -46,7 +32,7 @@ static void browse(const char *what, const char *address)
 
 static struct server *start(const char *file)
 {
-    need("chromium");
+    need_command("chromium");
     return server_start("-c", temporary_file("page.json", file), "--max-body", "100KiB");
 }
 
@@ -133,7 +119,7 @@ static void what_a_token_may_not_do_is_not_offered(void **state)
                                  "admin:mail admin.mail-admin.mail-admin.mail\n"
                                  "admin admin-admin-admin\n";
     (void)state;
-    need("chromium");
+    need_command("chromium");
     browse("tokens", server_address(server_start("-c", temporary_file("page.json", TWO),
                                                  "--token-file", temporary_file("t", tokens),
                                                  "--callback-allow", "http://127.0.0.1/")));
@@ -223,7 +209,7 @@ static void it_works_below_a_path(void **state)
 {
     char file[1024], command[512], place[64], url[96];
     (void)state;
-    need("nginx");
+    need_command("nginx");
     struct server *jobd = start(TWO);
     int port = free_port();
     snprintf(file, sizeof file,
