@@ -387,7 +387,7 @@ static enum step respond_reports(struct call *call, const struct reports *all)
     }
     if (array)
         json_out_close(&out, ']');
-    enum step step = respond_written(call, &out);
+    enum step step = respond_written(call, 200, &out);
     if (!array && call->reply->status == 200)
         call->reply->type = TYPE_LINES;
     return step;

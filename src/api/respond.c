@@ -34,12 +34,12 @@ enum step respond_json(struct call *call, unsigned status, cJSON *object, bool w
     return STEP_REPLY;
 }
 
-enum step respond_written(struct call *call, struct json_out *out)
+enum step respond_written(struct call *call, unsigned status, struct json_out *out)
 {
     char *text = json_out_line(out);
     if (text == NULL)
         return respond_no_memory(call);
-    call->reply->status = 200;
+    call->reply->status = status;
     call->reply->type = TYPE_JSON;
     call->reply->owned = text;
     return STEP_REPLY;
@@ -223,6 +223,14 @@ bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_
 {
     const char *value = request_parameter(call->request, name);
     return value == NULL || (text_to_number(value, max, number) && *number >= min);
+}
+
+void write_next(struct json_out *page, uint64_t next)
+{
+    if (next != 0)
+        json_out_int(page, "next", (int64_t)next);
+    else
+        json_out_null(page, "next");
 }
 
 bool add_next(cJSON *page, uint64_t next)

@@ -22,8 +22,8 @@ unsigned result_status(enum jobd_result result, const char **detail);
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`. 503 where memory was short: it is NULL then, or incomplete (`whole` false). */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
-/* 200 and the JSON that has been written; 503 where memory was short for it. Takes it. */
-enum step respond_written(struct call *call, struct json_out *out);
+/* The JSON that has been written; 503 where memory was short for it. Takes it. */
+enum step respond_written(struct call *call, unsigned status, struct json_out *out);
 /* 200 and text, formatted as by printf(). */
 __attribute__((format(printf, 2, 3))) enum step respond_printed(struct call *call,
                                                                 const char *format, ...);
@@ -63,8 +63,9 @@ bool parameter_duration(struct call *call, const char *name, int64_t max_us, int
 bool parameter_bool(struct call *call, const char *name, bool *value);
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number);
-/* Adds `next` to a page of a list: the id after which the next page begins, null for 0. False when
- * memory is short. */
+/* Writes `next` of a page of a list: the id after which the next page begins, null for 0. */
+void write_next(struct json_out *page, uint64_t next);
+/* The same in a tree; false when memory is short. */
 bool add_next(cJSON *page, uint64_t next);
 /* `limit`: how many a page of a list has at most. STEP_REPLY when its value is bad. */
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };

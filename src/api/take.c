@@ -114,7 +114,7 @@ static enum step respond_taken(struct call *call)
         struct json_out out;
         json_out_begin(&out, taken_room(taker));
         write_taken(&out, call->api, taker);
-        return respond_written(call, &out);
+        return respond_written(call, 200, &out);
     }
     text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_text(reply, "Location", "/leases/", taker->token);
@@ -245,7 +245,7 @@ static enum step respond_several(struct call *call)
     json_out_close(&out, '}');
     release_takers(takers);
     state->takers = NULL;
-    return respond_written(call, &out);
+    return respond_written(call, 200, &out);
 }
 
 /* A job goes back in a turn of its own: nobody waits for that. */

@@ -115,6 +115,16 @@ void json_out_int(struct json_out *out, const char *name, int64_t value)
     put(out, digits, strlen(digits));
 }
 
+void json_out_bool(struct json_out *out, const char *name, bool value)
+{
+    json_out_raw(out, name, value ? "true" : "false", value ? 4 : 5);
+}
+
+void json_out_null(struct json_out *out, const char *name)
+{
+    json_out_raw(out, name, "null", 4);
+}
+
 void json_out_text(struct json_out *out, const char *name, const char *text)
 {
     put_name(out, name);
@@ -152,6 +162,17 @@ void json_out_members(struct json_out *out, const cJSON *object)
     else if (size > 2)
         json_out_raw(out, NULL, text + 1, size - 2);
     free(text);
+}
+
+struct json_mark json_out_mark(const struct json_out *out)
+{
+    return (struct json_mark){.used = out->used, .goes_on = out->goes_on};
+}
+
+void json_out_back(struct json_out *out, struct json_mark mark)
+{
+    out->used = mark.used;
+    out->goes_on = mark.goes_on;
 }
 
 void json_out_next_line(struct json_out *out)

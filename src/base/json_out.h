@@ -24,16 +24,27 @@ void json_out_open(struct json_out *out, const char *name, char bracket);
 void json_out_close(struct json_out *out, char bracket);
 
 void json_out_int(struct json_out *out, const char *name, int64_t value);
+void json_out_bool(struct json_out *out, const char *name, bool value);
+void json_out_null(struct json_out *out, const char *name);
 /* UTF-8. */
 void json_out_text(struct json_out *out, const char *name, const char *text);
 /* Whatever bytes a client has sent, as json_add_bytes(). */
 void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size);
 /* As json_add_time(). */
 void json_out_time(struct json_out *out, const char *name, int64_t us);
-/* JSON as it stands. */
+/* JSON as it stands; a copy. */
 void json_out_raw(struct json_out *out, const char *name, const char *json, size_t size);
 /* The members of an object, without its braces; NULL: memory was short for it. */
 void json_out_members(struct json_out *out, const cJSON *object);
+
+/* Where writing stands, and back to there: what has been written since is taken back. */
+struct json_mark {
+    size_t used;
+    bool goes_on;
+};
+
+struct json_mark json_out_mark(const struct json_out *out);
+void json_out_back(struct json_out *out, struct json_mark mark);
 
 /* Ends the line; the next value stands alone in the next one. */
 void json_out_next_line(struct json_out *out);

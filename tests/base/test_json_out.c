@@ -147,6 +147,26 @@ static void lines(void **state)
     free(text);
 }
 
+static void back_to_a_mark(void **state)
+{
+    struct json_out out;
+    (void)state;
+    json_out_begin(&out, 1);
+    json_out_open(&out, NULL, '[');
+    struct json_mark mark = json_out_mark(&out);
+    json_out_bool(&out, NULL, true);
+    json_out_back(&out, mark);
+    json_out_null(&out, NULL);
+    mark = json_out_mark(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_back(&out, mark);
+    json_out_bool(&out, NULL, false);
+    json_out_close(&out, ']');
+    char *text = json_out_line(&out);
+    assert_string_equal(text, "[null,false]\n");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test(numbers_and_times),
         cmocka_unit_test(commas),
         cmocka_unit_test(lines),
+        cmocka_unit_test(back_to_a_mark),
         cmocka_unit_test(short_memory_is_said_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
