@@ -11,7 +11,6 @@
 #include "http/mhd.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,6 @@ enum {
      * bounds the header that the library is given (POOL_HEAD_BYTES) and that of the reply. */
     POOL_BYTES = 5120,
     POOL_STEP_BYTES = 1280,
-    REST_MS = 100, /* after poll() failed */
 };
 
 /* ---- what comes from the acceptor */
@@ -140,8 +138,7 @@ static void *loop_main(void *context)
         struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
                                  {.fd = loop->wakeup, .events = POLLIN},
                                  {.fd = loop->quirks.sleepers, .events = POLLIN}};
-        if (poll(polls, 3, patience_ms(loop)) < 0 && errno != EINTR)
-            (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
+        (void)event_poll(polls, 3, patience_ms(loop));
         loop->now_ms = clock_coarse_ms();
         if ((polls[1].revents & POLLIN) != 0) {
             loop_take_wakeup(loop);

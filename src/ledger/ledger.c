@@ -5,11 +5,12 @@
 
 #include <endian.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/event.h"
 
 enum { APPEND_MAX = 64 /* rows of one turn */, TRIM_MAX = 1000 /* at a time */ };
 
@@ -37,7 +38,7 @@ static bool wait_for_socket(struct ledger *ledger, int64_t until_ms)
                               .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
     if (unsent < 0 || left_ms <= 0)
         return false;
-    if (poll(&poll_for, 1, (int)left_ms) <= 0)
+    if (event_poll(&poll_for, 1, (int)left_ms) <= 0)
         return left_ms > 1; /* a signal, perhaps: look at the time again */
     return (poll_for.revents & ~POLLOUT) == 0 || PQconsumeInput(ledger->connection) == 1;
 }
@@ -385,7 +386,7 @@ static uint64_t ledger_wait(void *context, int event, int timeout_ms)
         ledger_disconnect(ledger);
     int socket = ledger->connection != NULL ? PQsocket(ledger->connection) : -1;
     struct pollfd polls[] = {{.fd = event, .events = POLLIN}, {.fd = socket, .events = POLLIN}};
-    if (poll(polls, 2, timeout_ms) > 0 && polls[1].revents != 0)
+    if (event_poll(polls, 2, timeout_ms) > 0 && polls[1].revents != 0)
         read_what_came(ledger);
     return heard(ledger);
 }

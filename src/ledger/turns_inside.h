@@ -14,7 +14,7 @@
 #include "ledger/turns.h"
 
 #define TRY_US          (CLOCK_SECOND_US / 10) /* until the next try, the first time */
-#define NOTIFY_US       2000                   /* between two notifications, when there are many */
+#define NOTIFY_US       INT64_C(2000)          /* between two notifications, when there are many */
 #define NOTIFY_EARLY_US (4 * NOTIFY_US)        /* after a pause some may come so much earlier */
 
 enum { ROWS_MAX = 64, OTHERS_MAX = 16 };

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/portable.h"
 #include "base/verify.h"
@@ -39,7 +39,6 @@
 
 enum {
     ROOM_BYTES = 65536,  /* of one read; before that the child's stack */
-    REST_MS = 100,       /* after poll() failed */
     PACE_MS = 10,        /* between two looks where the kernel tells of no end, and two KILLs */
     SLOW_PACE_MS = 1000, /* and two KILLs for what does not die */
     FAST_PACE_MS = 1     /* and both pipes have ended: so will the command */
@@ -373,8 +372,7 @@ static int patience_ms(const struct run *run)
     return pace_ms < 0 || (left_ms >= 0 && left_ms < pace_ms) ? left_ms : pace_ms;
 }
 
-/* False when there was nothing to wait with. */
-static bool wait_for_any(const struct run *run, int stop_fd, struct pollfd polls[POLLS])
+static void wait_for_any(const struct run *run, int stop_fd, struct pollfd polls[POLLS])
 {
     bool hears = run->phase == RUNS || run->phase == SETTLES;
     bool settles = run->phase == SETTLES;
@@ -383,18 +381,14 @@ static bool wait_for_any(const struct run *run, int stop_fd, struct pollfd polls
     polls[ERRORS] = (struct pollfd){.fd = run->ends[ERRORS], .events = POLLIN};
     polls[WATCHED] = (struct pollfd){.fd = settles ? -1 : run->watched, .events = POLLIN};
     polls[STOP] = (struct pollfd){.fd = hears ? stop_fd : -1, .events = POLLIN};
-    int ready = poll(polls, POLLS, patience_ms(run));
-    if (ready < 0 && errno != EINTR)
-        (void)poll(NULL, 0, REST_MS); /* no memory, or the limit on open files is below 5 */
-    return ready >= 0;
+    (void)event_poll(polls, POLLS, patience_ms(run));
 }
 
 static void attend(struct run *run, int stop_fd)
 {
     while (run->phase != OVER) {
         struct pollfd polls[POLLS];
-        if (!wait_for_any(run, stop_fd, polls))
-            memset(polls, 0, sizeof polls);
+        wait_for_any(run, stop_fd, polls);
         if (polls[INPUT].revents != 0)
             write_payload(run);
         if (polls[OUTPUT].revents != 0)

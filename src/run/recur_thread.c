@@ -2,7 +2,6 @@
 /* The thread of schedules: waits for the next instant by the wall clock, and notices when it is
  * set. */
 #include <errno.h>
-#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -67,9 +66,8 @@ static bool watch(const struct recur *recur, int64_t at_us, bool ends)
     int64_t left_us;
     while ((left_us = at_us - system_us()) > 0) {
         int64_t us = left_us < LOOK_US ? left_us : LOOK_US;
-        int ready = poll(fds, 2, ends ? (int)((us + 999) / 1000) : -1);
+        int ready = event_poll(fds, 2, ends ? (int)((us + 999) / 1000) : -1);
         int64_t step_us = apart_us() - before_us;
-        verify(ready >= 0 || errno == EINTR);
         if (step_us > STEP_US || step_us < -STEP_US)
             return true;
         if (ready > 0 && fds[0].revents != 0 && timer_was_set(recur))

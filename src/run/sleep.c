@@ -2,13 +2,13 @@
 #include "run/sleep.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "run/runner.h"
@@ -30,7 +30,7 @@ int sleep_new(void **work, const struct runner_config *config)
 static bool await_reader(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    while (poll(&out, 1, LOOK_EVERY_MS) <= 0)
+    while (event_poll(&out, 1, LOOK_EVERY_MS) <= 0)
         if (jobd_stopping())
             return false;
     return true;

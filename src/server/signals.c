@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,14 +10,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "run/inherited.h"
 #include "run/process_tree.h"
 
-enum {
-    REST_MS = 100, /* after poll() failed */
-    HANG_UP_MS = 100
-};
+enum { HANG_UP_MS = 100 };
 
 /* All signals that would end the process, but for those of its own faults. SIGUSR2 is only logged:
  * other servers reopen their logs by it, so people send it. */
@@ -108,11 +105,9 @@ int signals_wait(const struct signals *signals, int other, int64_t until_us)
     for (;;) {
         struct pollfd polls[] = {{.fd = signals->fd, .events = POLLIN},
                                  {.fd = other, .events = POLLIN}};
-        int ready = poll(polls, 2, clock_ms_until(until_us)), number;
-        /* A limit on open files below 2 is one for poll() too: no reason to end. */
-        if (ready < 0 && errno != EINTR)
-            (void)poll(NULL, 0, REST_MS);
+        (void)event_poll(polls, 2, clock_ms_until(until_us));
         struct signalfd_siginfo info;
+        int number;
         if (read(signals->fd, &info, sizeof info) == sizeof info &&
             (number = judge(signals, &info)) != 0)
             return number;
