@@ -21,33 +21,27 @@ static enum jobd_state state_of_batch(const struct jobd_batch *batch)
     return count(batch, JOBD_CANCELLED) > 0 ? JOBD_CANCELLED : JOBD_DONE;
 }
 
-static bool add_callback(const struct api *api, cJSON *object, uint64_t id)
+static void write_callback(struct json_out *out, const struct api *api, uint64_t id)
 {
     struct jobd_blob *words = NULL;
     if (jobd_get_batch_words(api->jobd, id, &words) != JOBD_OK || words == NULL)
-        return true;
-    bool whole =
-        cJSON_AddStringToObject(object, "callback", jobd_text(words, JOBD_CALLBACK)) != NULL;
+        return;
+    json_out_text(out, "callback", jobd_text(words, JOBD_CALLBACK));
     jobd_blob_unref(words);
-    return whole;
 }
 
-cJSON *batch_json(const struct api *api, const struct jobd_batch *batch)
+void batch_json_write(struct json_out *out, const struct api *api, const struct jobd_batch *batch)
 {
-    cJSON *object = cJSON_CreateObject();
-    const char *state = jobd_state_name(state_of_batch(batch));
-    bool whole = json_add_int(object, "id", (int64_t)batch->id) &&
-                 cJSON_AddStringToObject(object, "queue",
-                                         jobd_queue_name(api->jobd, batch->queue)) != NULL &&
-                 cJSON_AddStringToObject(object, "state", state) != NULL &&
-                 json_add_int(object, "jobs", batch->jobs);
-    for (unsigned i = 0; i < JOBD_STATES && whole; i++)
-        whole = json_add_int(object, jobd_state_name((enum jobd_state)i), batch->in_state[i]);
-    whole = whole && json_add_time(object, "created_at", batch->created_us) &&
-            (batch->finished_us == 0 || json_add_time(object, "finished_at", batch->finished_us)) &&
-            add_callback(api, object, batch->id);
-    if (whole)
-        return object;
-    cJSON_Delete(object);
-    return NULL;
+    json_out_open(out, NULL, '{');
+    json_out_int(out, "id", (int64_t)batch->id);
+    json_out_text(out, "queue", jobd_queue_name(api->jobd, batch->queue));
+    json_out_text(out, "state", jobd_state_name(state_of_batch(batch)));
+    json_out_int(out, "jobs", batch->jobs);
+    for (unsigned i = 0; i < JOBD_STATES; i++)
+        json_out_int(out, jobd_state_name((enum jobd_state)i), batch->in_state[i]);
+    json_out_time(out, "created_at", batch->created_us);
+    if (batch->finished_us != 0)
+        json_out_time(out, "finished_at", batch->finished_us);
+    write_callback(out, api, batch->id);
+    json_out_close(out, '}');
 }

@@ -3,7 +3,10 @@
 #pragma once
 
 #include "api/endpoint.h"
-#include "base/json.h"
+#include "base/json_out.h"
 
-/* The caller's; NULL when memory is short. Asks the engine for its callback, which may be gone. */
-cJSON *batch_json(const struct api *api, const struct jobd_batch *batch);
+/* About as much as it takes, without its callback. */
+enum { BATCH_JSON_BYTES = 320 };
+
+/* An object. Asks the engine for the batch's callback, which may be gone. */
+void batch_json_write(struct json_out *out, const struct api *api, const struct jobd_batch *batch);

@@ -55,8 +55,12 @@ static enum step answer_get(struct call *call, enum jobd_result result)
         result = jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), batch);
     if (result == JOBD_NO_JOB)
         return respond_error(call, 404, "no such batch");
-    return result == JOBD_OK ? respond_json(call, 200, batch_json(call->api, batch), true)
-                             : respond_result(call, result);
+    if (result != JOBD_OK)
+        return respond_result(call, result);
+    struct json_out out;
+    json_out_begin(&out, BATCH_JSON_BYTES);
+    batch_json_write(&out, call->api, batch);
+    return respond_written(call, 200, &out);
 }
 
 /* ---- cancelling what waits */
@@ -89,8 +93,12 @@ static enum step answer_cancel(struct call *call, enum jobd_result result)
         return respond_result(call, result);
     if (!call->request->wants_json)
         return respond_printed(call, "cancelled %" PRIu64 "\n", cancelled);
-    cJSON *object = cJSON_CreateObject();
-    return respond_json(call, 200, object, json_add_int(object, "cancelled", (int64_t)cancelled));
+    struct json_out out;
+    json_out_begin(&out, OBJECT_BYTES);
+    json_out_open(&out, NULL, '{');
+    json_out_int(&out, "cancelled", (int64_t)cancelled);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 const struct endpoint batch_endpoints[] = {

@@ -11,55 +11,58 @@
 enum { OUTPUT_MAX = 4096 };
 
 /* That of a job that is done is there, if only empty. */
-static bool add_output(const struct api *api, cJSON *job, const struct jobd_info *info)
+static void write_output(struct json_out *out, const struct api *api, const struct jobd_info *info)
 {
     struct jobd_blob *output = NULL;
     if (info->output_bytes > OUTPUT_MAX ||
         jobd_get_blob(api->jobd, info->id, JOBD_OUTPUT, &output) != JOBD_OK)
-        return true;
-    if (output == NULL)
-        return info->state != JOBD_DONE || cJSON_AddStringToObject(job, "output", "") != NULL;
-    bool whole = output->size > OUTPUT_MAX || !utf8_valid(output->bytes, output->size) ||
-                 json_add_bytes(job, "output", output->bytes, output->size);
+        return;
+    if (output == NULL && info->state == JOBD_DONE)
+        json_out_text(out, "output", "");
+    if (output != NULL && output->size <= OUTPUT_MAX && utf8_valid(output->bytes, output->size))
+        json_out_bytes(out, "output", output->bytes, output->size);
     jobd_blob_unref(output);
-    return whole;
 }
 
-/* Frees it. NULL when memory is short. */
-static struct jobd_blob *print(cJSON *object, bool whole)
+/* Takes `out`. */
+static enum callback_body print(struct json_out *out, struct jobd_blob **body)
 {
-    char *text = object != NULL && whole ? cJSON_PrintUnformatted(object) : NULL;
-    struct jobd_blob *blob = text != NULL ? jobd_blob_new(strlen(text), TYPE_JSON) : NULL;
-    if (blob != NULL)
-        memcpy(blob->bytes, text, blob->size);
+    char *text = json_out_line(out);
+    *body = text != NULL ? jobd_blob_new(strlen(text) - 1, TYPE_JSON) : NULL;
+    if (*body != NULL)
+        memcpy((*body)->bytes, text, (*body)->size); /* without the line feed */
     free(text);
-    cJSON_Delete(object);
-    return blob;
+    return *body != NULL ? CALLBACK_BODY : CALLBACK_NO_MEMORY;
 }
 
 static enum callback_body tell_job(const struct api *api, uint64_t id, struct jobd_blob **body)
 {
     struct jobd_info info;
+    struct json_out out;
     if (jobd_get(api->jobd, id, &info) != JOBD_OK)
         return CALLBACK_GONE;
     if (!jobd_state_final(info.state))
         return CALLBACK_LIVES;
-    cJSON *job = job_json(api, &info);
-    bool whole = job != NULL && (!info.has_errors || job_json_errors_of(api, job, id)) &&
-                 add_output(api, job, &info);
-    *body = print(job, whole);
-    return *body != NULL ? CALLBACK_BODY : CALLBACK_NO_MEMORY;
+    json_out_begin(&out, JOB_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    job_json_write(&out, api, &info);
+    job_json_write_errors(&out, api, &info);
+    write_output(&out, api, &info);
+    json_out_close(&out, '}');
+    return print(&out, body);
 }
 
 static enum callback_body tell_batch(const struct api *api, uint64_t id, struct jobd_blob **body)
 {
     struct jobd_batch batch;
+    struct json_out out;
     if (jobd_get_batch(api->jobd, id, clock_now_us(), &batch) != JOBD_OK)
         return CALLBACK_GONE;
     if (batch.finished_us == 0)
         return CALLBACK_LIVES;
-    *body = print(batch_json(api, &batch), true);
-    return *body != NULL ? CALLBACK_BODY : CALLBACK_NO_MEMORY;
+    json_out_begin(&out, BATCH_JSON_BYTES);
+    batch_json_write(&out, api, &batch);
+    return print(&out, body);
 }
 
 enum callback_body callback_body(void *context, uint64_t delivery, struct jobd_blob **body)

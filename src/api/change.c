@@ -50,9 +50,14 @@ static enum jobd_result start_amend(struct call *call)
 static enum step answer_changed(struct call *call, unsigned status, const char *word)
 {
     struct jobd_info info;
-    if (call->request->wants_json && jobd_get(call->api->jobd, path_id(call), &info) == JOBD_OK)
-        return respond_json(call, status, job_json(call->api, &info), true);
-    return respond_word(call, status, word);
+    struct json_out out;
+    if (!call->request->wants_json || jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
+        return respond_word(call, status, word);
+    json_out_begin(&out, JOB_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    job_json_write(&out, call->api, &info);
+    json_out_close(&out, '}');
+    return respond_written(call, status, &out);
 }
 
 static enum step answer_amend(struct call *call, enum jobd_result result)
@@ -156,11 +161,14 @@ static enum step answer_bulk(struct call *call, enum jobd_result result)
     const struct jobd_tally *tally = &call->request->waiter.tally;
     if (result != JOBD_OK)
         return respond_result(call, result);
-    cJSON *object = cJSON_CreateObject();
-    bool whole = json_add_int(object, "matched", (int64_t)tally->matched) &&
-                 json_add_int(object, "changed", (int64_t)tally->changed) &&
-                 add_next(object, tally->next);
-    return respond_json(call, 200, object, whole);
+    struct json_out out;
+    json_out_begin(&out, OBJECT_BYTES);
+    json_out_open(&out, NULL, '{');
+    json_out_int(&out, "matched", (int64_t)tally->matched);
+    json_out_int(&out, "changed", (int64_t)tally->changed);
+    write_next(&out, tally->next);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 const struct endpoint change_endpoints[] = {

@@ -63,14 +63,14 @@ static struct jobd_blob *text_of(const struct live *live, const struct jobd_even
 {
     char before[48];
     snprintf(before, sizeof before, "id: %" PRIu64 "\ndata: ", base + event->number);
-    cJSON *job = job_json(live->api, &event->info);
-    bool whole = event->was == JOBD_STATES ||
-                 cJSON_AddStringToObject(job, "was", jobd_state_name(event->was)) != NULL;
-    if (!whole) {
-        cJSON_Delete(job);
-        return NULL;
-    }
-    return live_event(before, job);
+    struct json_out out;
+    json_out_begin(&out, JOB_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    job_json_write(&out, live->api, &event->info);
+    if (event->was != JOBD_STATES)
+        json_out_text(&out, "was", jobd_state_name(event->was));
+    json_out_close(&out, '}');
+    return live_event(before, &out);
 }
 
 void events_gather(struct live *live)

@@ -16,6 +16,7 @@
 
 enum {
     PIECE_BYTES = 1024, /* of output in an event */
+    EVENT_ROOM = 32,    /* what it usually takes beside its bytes */
     TYPE_ROOM = 160
 };
 
@@ -46,26 +47,6 @@ static size_t binary_run(const unsigned char *bytes, size_t size)
     return run;
 }
 
-static cJSON *text_data(const unsigned char *bytes, size_t size)
-{
-    char text[PIECE_BYTES + 1];
-    memcpy(text, bytes, size);
-    text[size] = '\0';
-    return cJSON_CreateString(text);
-}
-
-static cJSON *binary_data(const unsigned char *bytes, size_t size)
-{
-    char *text = base64_text(bytes, size);
-    cJSON *data = text != NULL ? cJSON_CreateObject() : NULL;
-    if (data != NULL && cJSON_AddStringToObject(data, "base64", text) == NULL) {
-        cJSON_Delete(data);
-        data = NULL;
-    }
-    free(text);
-    return data;
-}
-
 /* Makes an event of the next piece of output. False when memory is short. None yet while the piece
  * is only the beginning of a character. */
 static bool output_event(struct output_follower *follower)
@@ -75,12 +56,20 @@ static bool output_event(struct output_follower *follower)
     size_t size = left < PIECE_BYTES ? left : PIECE_BYTES;
     size_t text = utf8_prefix(bytes, size);
     char before[64];
+    struct json_out data;
     if (text == 0 && size == left && !follower->ended && utf8_begun(bytes, size))
         return true;
     size_t taken = text > 0 ? text : binary_run(bytes, size);
     snprintf(before, sizeof before, "id: %zu\nevent: output\ndata: ", follower->offset + taken);
-    follower->event =
-        live_event(before, text > 0 ? text_data(bytes, taken) : binary_data(bytes, taken));
+    json_out_begin(&data, 2 * taken + EVENT_ROOM);
+    if (text > 0) {
+        json_out_bytes(&data, NULL, bytes, taken);
+    } else {
+        json_out_open(&data, NULL, '{');
+        json_out_base64(&data, "base64", bytes, taken);
+        json_out_close(&data, '}');
+    }
+    follower->event = live_event(before, &data);
     follower->offset += follower->event != NULL ? taken : 0;
     return follower->event != NULL;
 }

@@ -21,163 +21,164 @@ static void line_as_path(const char *line, int length, char text[LINE_SIZE])
     snprintf(text, LINE_SIZE, "/%s/%.*s", is_job ? "jobs" : "batches", length - name, line + name);
 }
 
-/* Adds an array of the lines; nothing when there are none. */
-static bool add_lines(cJSON *job, const char *name, const char *lines,
-                      void (*show)(const char *line, int length, char text[LINE_SIZE]))
+/* An array of the lines; nothing when there are none. */
+static void write_lines(struct json_out *out, const char *name, const char *lines,
+                        void (*show)(const char *line, int length, char text[LINE_SIZE]))
 {
-    cJSON *list = lines[0] != '\0' ? cJSON_AddArrayToObject(job, name) : NULL;
     char line[LINE_SIZE];
-    if (list == NULL)
-        return lines[0] == '\0';
+    if (lines[0] == '\0')
+        return;
+    json_out_open(out, name, '[');
     for (const char *end; (end = strchr(lines, '\n')) != NULL; lines = end + 1) {
         show(lines, (int)(end - lines), line);
-        cJSON *text = cJSON_CreateString(line);
-        if (text == NULL || !cJSON_AddItemToArray(list, text)) {
-            cJSON_Delete(text);
-            return false;
-        }
+        json_out_text(out, NULL, line);
     }
-    return true;
+    json_out_close(out, ']');
 }
 
-bool job_json_tags(cJSON *job, const char *tags)
+void job_json_write_tags(struct json_out *out, const char *tags)
 {
-    return add_lines(job, "tags", tags, line_as_it_is);
+    write_lines(out, "tags", tags, line_as_it_is);
 }
 
-/* Adds the paths of what it comes after; a first line may say how those must end, and is left
- * out. */
-static bool add_after(cJSON *job, const char *after)
+/* The paths of what it comes after; a first line may say how those must end, and is left out. */
+static void write_after(struct json_out *out, const char *after)
 {
     const size_t size = strlen(JOBD_AFTER_WHATEVER);
     bool whatever = strncmp(after, JOBD_AFTER_WHATEVER, size) == 0;
-    return add_lines(job, "after", after + (whatever ? size : 0), line_as_path);
+    write_lines(out, "after", after + (whatever ? size : 0), line_as_path);
 }
 
-static bool add_all(cJSON *job, const struct jobd_blob *words)
+static void write_text(struct json_out *out, const char *name, const char *text)
 {
-    const char *group = jobd_text(words, JOBD_GROUP);
-    const char *schedule = jobd_text(words, JOBD_SCHEDULE);
-    const char *callback = jobd_text(words, JOBD_CALLBACK);
-    return (group[0] == '\0' || cJSON_AddStringToObject(job, "key", group) != NULL) &&
-           job_json_tags(job, jobd_text(words, JOBD_TAGS)) &&
-           add_after(job, jobd_text(words, JOBD_AFTER)) &&
-           (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL) &&
-           (callback[0] == '\0' || cJSON_AddStringToObject(job, "callback", callback) != NULL);
+    if (text[0] != '\0')
+        json_out_text(out, name, text);
 }
 
-/* Adds one of the job's texts. */
-static bool add_part(const struct api *api, cJSON *job, uint64_t id, enum jobd_part part)
+void job_json_write_words(struct json_out *out, const struct api *api, uint64_t id)
+{
+    struct jobd_blob *words = NULL;
+    if (jobd_get_blob(api->jobd, id, JOBD_WORDS, &words) != JOBD_OK || words == NULL)
+        return;
+    write_text(out, "key", jobd_text(words, JOBD_GROUP));
+    job_json_write_tags(out, jobd_text(words, JOBD_TAGS));
+    write_after(out, jobd_text(words, JOBD_AFTER));
+    write_text(out, "schedule", jobd_text(words, JOBD_SCHEDULE));
+    write_text(out, "callback", jobd_text(words, JOBD_CALLBACK));
+    jobd_blob_unref(words);
+}
+
+/* One of the job's other texts. */
+static void write_part(struct json_out *out, const struct api *api, uint64_t id,
+                       enum jobd_part part)
 {
     static const char *const names[] = {
         [JOBD_ERROR] = "error", [JOBD_PROGRESS] = "progress", [JOBD_WORKER] = "worker"};
     struct jobd_blob *text = NULL;
     if (jobd_get_blob(api->jobd, id, part, &text) != JOBD_OK || text == NULL)
-        return true; /* gone meanwhile */
-    bool whole = json_add_bytes(job, names[part], text->bytes, text->size);
+        return;
+    json_out_bytes(out, names[part], text->bytes, text->size);
     jobd_blob_unref(text);
-    return whole;
 }
 
-bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id)
+static void write_attempt(struct json_out *out, const struct jobd_error *error)
 {
-    struct jobd_blob *words = NULL;
-    if (jobd_get_blob(api->jobd, id, JOBD_WORDS, &words) != JOBD_OK || words == NULL)
-        return true;
-    bool whole = add_all(job, words);
-    jobd_blob_unref(words);
-    return whole;
+    json_out_open(out, NULL, '{');
+    json_out_int(out, "attempt", error->attempt);
+    json_out_time(out, "at", error->at_us);
+    if (error->size > 0)
+        json_out_bytes(out, "error", error->text, error->size);
+    if (error->exited)
+        json_out_int(out, "exit_code", error->exit_code);
+    json_out_close(out, '}');
 }
 
-static bool add_attempt(cJSON *list, const struct jobd_error *error)
-{
-    cJSON *attempt = cJSON_CreateObject();
-    bool whole = json_add_int(attempt, "attempt", error->attempt) &&
-                 json_add_time(attempt, "at", error->at_us) &&
-                 (error->size == 0 || json_add_bytes(attempt, "error", error->text, error->size)) &&
-                 (!error->exited || json_add_int(attempt, "exit_code", error->exit_code)) &&
-                 cJSON_AddItemToArray(list, attempt);
-    if (!whole)
-        cJSON_Delete(attempt);
-    return whole;
-}
-
-bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id)
+void job_json_write_errors(struct json_out *out, const struct api *api,
+                           const struct jobd_info *info)
 {
     struct jobd_error list[JOBD_ERRORS_MAX];
     struct jobd_blob *errors = NULL;
     int64_t last_us = 0;
-    if (jobd_get_errors(api->jobd, id, &errors, &last_us) != JOBD_OK || errors == NULL)
-        return true;
+    if (!info->has_errors || jobd_get_errors(api->jobd, info->id, &errors, &last_us) != JOBD_OK ||
+        errors == NULL)
+        return;
     size_t len = jobd_errors(errors, last_us, list);
-    cJSON *attempts = cJSON_AddArrayToObject(job, "errors");
-    bool whole = attempts != NULL;
-    for (size_t i = 0; i < len && whole; i++)
-        whole = add_attempt(attempts, &list[i]);
+    json_out_open(out, "errors", '[');
+    for (size_t i = 0; i < len; i++)
+        write_attempt(out, &list[i]);
+    json_out_close(out, ']');
     jobd_blob_unref(errors);
-    return whole;
 }
 
-static bool add_batch(const struct api *api, cJSON *job, uint64_t id)
+static void write_batch(struct json_out *out, const struct api *api, uint64_t id)
 {
     uint64_t batch = jobd_batch_of(api->jobd, id);
-    return batch == 0 || json_add_int(job, "batch", (int64_t)batch);
+    if (batch != 0)
+        json_out_int(out, "batch", (int64_t)batch);
 }
 
 /* A delivery's, the path of what it tells of. */
-static bool add_source(cJSON *job, int64_t source)
+static void write_source(struct json_out *out, int64_t source)
 {
     char path[40];
     snprintf(path, sizeof path, source > 0 ? "/jobs/%" PRId64 : "/batches/%" PRId64,
              source > 0 ? source : -source);
-    return cJSON_AddStringToObject(job, "delivers", path) != NULL;
+    json_out_text(out, "delivers", path);
 }
 
-cJSON *job_json(const struct api *api, const struct jobd_info *info)
+static void write_moment(struct json_out *out, const char *name, int64_t us)
 {
-    cJSON *job = cJSON_CreateObject();
-    bool whole =
-        json_add_int(job, "id", (int64_t)info->id) &&
-        cJSON_AddStringToObject(job, "queue", jobd_queue_name(api->jobd, info->queue)) != NULL &&
-        cJSON_AddStringToObject(job, "state", jobd_state_name(info->state)) != NULL &&
-        (!info->stopping || cJSON_AddTrueToObject(job, "stopping") != NULL) &&
-        json_add_int(job, "priority", info->priority) &&
-        json_add_int(job, "attempt", info->attempt) &&
-        json_add_int(job, "attempts", info->attempts) &&
-        json_add_time(job, "created_at", info->created_us) &&
-        (info->run_at_us == 0 || json_add_time(job, "run_at", info->run_at_us)) &&
-        (info->expires_us == 0 || json_add_time(job, "expires_at", info->expires_us)) &&
-        (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
-        (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
-        (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
-        (!info->has_error || add_part(api, job, info->id, JOBD_ERROR)) &&
-        json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes) &&
-        (info->output_bytes == 0 ||
-         json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
-        (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
-        (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL) &&
-        (!info->batched || add_batch(api, job, info->id)) &&
-        (info->source == 0 || add_source(job, info->source)) &&
-        (!info->has_progress || add_part(api, job, info->id, JOBD_PROGRESS)) &&
-        (!info->has_worker || add_part(api, job, info->id, JOBD_WORKER)) &&
-        (!info->has_words || job_json_words_of(api, job, info->id));
-    if (!whole) {
-        cJSON_Delete(job);
-        return NULL;
-    }
-    return job;
+    if (us != 0)
+        json_out_time(out, name, us);
 }
 
-bool job_json_row(const struct api *api, const struct jobd_info *info, cJSON **job)
+void job_json_write(struct json_out *out, const struct api *api, const struct jobd_info *info)
 {
+    json_out_int(out, "id", (int64_t)info->id);
+    json_out_text(out, "queue", jobd_queue_name(api->jobd, info->queue));
+    json_out_text(out, "state", jobd_state_name(info->state));
+    if (info->stopping)
+        json_out_bool(out, "stopping", true);
+    json_out_int(out, "priority", info->priority);
+    json_out_int(out, "attempt", info->attempt);
+    json_out_int(out, "attempts", info->attempts);
+    json_out_time(out, "created_at", info->created_us);
+    write_moment(out, "run_at", info->run_at_us);
+    write_moment(out, "expires_at", info->expires_us);
+    write_moment(out, "started_at", info->started_us);
+    write_moment(out, "finished_at", info->finished_us);
+    if (info->exited)
+        json_out_int(out, "exit_code", info->exit_code);
+    if (info->has_error)
+        write_part(out, api, info->id, JOBD_ERROR);
+    json_out_int(out, "payload_bytes", (int64_t)info->payload_bytes);
+    if (info->output_bytes != 0)
+        json_out_int(out, "output_bytes", (int64_t)info->output_bytes);
+    if (info->output_truncated)
+        json_out_bool(out, "output_truncated", true);
+    write_text(out, "trace", info->trace);
+    if (info->batched)
+        write_batch(out, api, info->id);
+    if (info->source != 0)
+        write_source(out, info->source);
+    if (info->has_progress)
+        write_part(out, api, info->id, JOBD_PROGRESS);
+    if (info->has_worker)
+        write_part(out, api, info->id, JOBD_WORKER);
+    if (info->has_words)
+        job_json_write_words(out, api, info->id);
+}
+
+void job_json_write_row(struct json_out *out, const struct api *api, const struct jobd_info *info)
+{
+    const struct json_mark mark = json_out_mark(out);
+    bool asks = info->has_error || info->batched || info->has_progress || info->has_worker ||
+                info->has_words;
     struct jobd_info now;
-    *job = job_json(api, info);
-    if (*job == NULL)
-        return false;
+    json_out_open(out, NULL, '{');
+    job_json_write(out, api, info);
+    json_out_close(out, '}');
     /* No id is used twice: one that is there now was there for each of its texts. */
-    if (jobd_get(api->jobd, info->id, &now) != JOBD_OK) {
-        cJSON_Delete(*job);
-        *job = NULL;
-    }
-    return true;
+    if (asks && jobd_get(api->jobd, info->id, &now) != JOBD_OK)
+        json_out_back(out, mark);
 }

@@ -8,20 +8,24 @@
 #include "api/job_filter.h"
 #include "api/job_json.h"
 #include "api/respond.h"
-#include "base/json_scan.h"
 
 enum {
-    PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
-    JOB_BYTES = 256          /* that a job counts for, beside its error and progress */
+    PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without long texts fit */
+    LONG_BYTES = 512,        /* up to which a job counts for SHORT_BYTES */
+    SHORT_BYTES = 256
 };
 
 /* ---- one */
 
 static enum step reply_job(struct call *call, const struct jobd_info *info)
 {
-    cJSON *job = job_json(call->api, info);
-    bool whole = job != NULL && (!info->has_errors || job_json_errors_of(call->api, job, info->id));
-    return respond_json(call, 200, job, whole);
+    struct json_out out;
+    json_out_begin(&out, JOB_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    job_json_write(&out, call->api, info);
+    job_json_write_errors(&out, call->api, info);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 struct get_state {
@@ -142,33 +146,28 @@ static enum step parse_list(struct call *call)
     return STEP_START;
 }
 
-static size_t text_bytes(const cJSON *job, const char *name)
-{
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(job, name);
-    return text != NULL ? json_string_bytes(text->valuestring) : 0;
-}
-
 /* A page that gets too long ends earlier; its last job is then the one to go on after. */
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
                             uint64_t next)
 {
     size_t bytes = 0;
-    cJSON *list = cJSON_CreateObject();
-    cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    bool whole = jobs != NULL;
-    for (size_t i = 0; i < len && whole; i++) {
+    struct json_out out;
+    json_out_begin(&out, JOB_JSON_BYTES * (len + 1));
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "jobs", '[');
+    for (size_t i = 0; i < len; i++) {
         if (bytes > PAGE_BYTES) {
             next = infos[i - 1].id;
             break;
         }
-        cJSON *job;
-        whole = job_json_row(call->api, &infos[i], &job);
-        if (job == NULL)
-            continue;
-        whole = cJSON_AddItemToArray(jobs, job);
-        bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
+        const size_t before = out.used;
+        job_json_write_row(&out, call->api, &infos[i]);
+        bytes += out.used - before > LONG_BYTES ? out.used - before : SHORT_BYTES;
     }
-    return respond_json(call, 200, list, whole && add_next(list, next));
+    json_out_close(&out, ']');
+    write_next(&out, next);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 static enum step answer_list(struct call *call, enum jobd_result result)

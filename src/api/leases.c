@@ -186,8 +186,12 @@ static enum step answer_extend(struct call *call, enum jobd_result result)
     reply_text(call->reply, "Jobd-Expires", "", expires);
     if (!call->request->wants_json)
         return respond_word(call, 200, "extended\n");
-    cJSON *object = cJSON_CreateObject();
-    return respond_json(call, 200, object, json_add_time(object, "expires_at", until_us));
+    struct json_out out;
+    json_out_begin(&out, OBJECT_BYTES);
+    json_out_open(&out, NULL, '{');
+    json_out_time(&out, "expires_at", until_us);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 /* What is asked for most is answered by a reply that is there already. */

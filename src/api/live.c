@@ -128,10 +128,9 @@ void live_fields(struct call *call)
     reply_text(call->reply, "X-Accel-Buffering", "", "no");
 }
 
-struct jobd_blob *live_event(const char *before, cJSON *data)
+struct jobd_blob *live_event(const char *before, struct json_out *data)
 {
-    char *text = data != NULL ? json_text(data) : NULL;
-    cJSON_Delete(data);
+    char *text = json_out_line(data);
     size_t head = strlen(before), size = text != NULL ? strlen(text) : 0;
     struct jobd_blob *event = text != NULL ? jobd_blob_new(head + size + 1, NULL) : NULL;
     if (event != NULL) {

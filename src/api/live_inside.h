@@ -10,7 +10,7 @@
 #include "api/endpoint.h"
 #include "api/live.h"
 #include "base/container.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/lock.h"
 #include "jobd/live.h"
 
@@ -101,8 +101,8 @@ void live_fields(struct call *call);
 #define TYPE_EVENTS "text/event-stream"
 
 /* A server-sent event: `before`, then `data` as one line. Takes `data`. NULL when memory is short,
- * also when `data` is NULL. */
-struct jobd_blob *live_event(const char *before, cJSON *data);
+ * or was for `data`. */
+struct jobd_blob *live_event(const char *before, struct json_out *data);
 /* Copies as much of the text from *at on as fits, moves *at, and returns how much. */
 ssize_t live_copy(const char *text, size_t size, size_t *at, char *to, size_t max);
 

@@ -224,15 +224,18 @@ static enum step admitted(struct call *call)
     if (!call->request->wants_json)
         return respond_admitted(reply, NULL);
     const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
-    cJSON *job = cJSON_CreateObject();
-    bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
-                 cJSON_AddStringToObject(job, "queue", queue) != NULL &&
-                 cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
-                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL) &&
-                 (!receipt->replaced || cJSON_AddTrueToObject(job, "replaced") != NULL);
-    char *text = whole ? json_text(job) : NULL;
-    cJSON_Delete(job);
-    return respond_admitted(reply, text);
+    struct json_out job;
+    json_out_begin(&job, OBJECT_BYTES);
+    json_out_open(&job, NULL, '{');
+    json_out_int(&job, "id", (int64_t)receipt->id);
+    json_out_text(&job, "queue", queue);
+    json_out_text(&job, "state", jobd_state_name(receipt->state));
+    if (receipt->duplicate)
+        json_out_bool(&job, "duplicate", true);
+    if (receipt->replaced)
+        json_out_bool(&job, "replaced", true);
+    json_out_close(&job, '}');
+    return respond_admitted(reply, json_out_line(&job));
 }
 
 /* It has not gone well: its error says why, if it has not been forgotten already. */

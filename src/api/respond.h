@@ -22,6 +22,8 @@ unsigned result_status(enum jobd_result result, const char **detail);
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`. 503 where memory was short: it is NULL then, or incomplete (`whole` false). */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
+/* Room for a small object, for json_out_begin(). */
+enum { OBJECT_BYTES = 160 };
 /* The JSON that has been written; 503 where memory was short for it. Takes it. */
 enum step respond_written(struct call *call, unsigned status, struct json_out *out);
 /* 200 and text, formatted as by printf(). */

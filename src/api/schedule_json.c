@@ -54,6 +54,17 @@ static bool add_payload(cJSON *object, const struct jobd_blob *payload)
            (payload == NULL || add_text(object, "content_type", payload->type));
 }
 
+static bool job_json_tags(cJSON *object, const char *tags)
+{
+    cJSON *list = tags[0] != '\0' ? cJSON_AddArrayToObject(object, "tags") : NULL;
+    for (const char *end; (end = strchr(tags, '\n')) != NULL; tags = end + 1) {
+        char tag[JOBD_TAG_SIZE];
+        snprintf(tag, sizeof tag, "%.*s", (int)(end - tags), tags);
+        cJSON_AddItemToArray(list, cJSON_CreateString(tag));
+    }
+    return true;
+}
+
 static bool add_job_options(cJSON *object, const struct jobd_schedule *schedule)
 {
     return cJSON_AddStringToObject(object, "queue", schedule->queue) != NULL &&

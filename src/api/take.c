@@ -23,7 +23,7 @@ enum {
     TAKES_BYTES = 256 * 1024, /* of payloads in an answer, about: the last one passes it */
     /* The most that a job takes in JSON without its payload; and the most that a byte of the
      * payload takes, which is then written like \u0001. */
-    JOB_JSON_BYTES = 3072,
+    TAKEN_JSON_BYTES = 3072,
     BYTE_JSON_BYTES = 6
 };
 
@@ -55,21 +55,7 @@ static void write_payload(struct json_out *out, const struct jobd_blob *payload)
         json_out_bytes(out, "payload", payload->bytes, payload->size);
         return;
     }
-    char *text = base64_text(payload->bytes, payload->size);
-    if (text != NULL)
-        json_out_text(out, "payload_base64", text);
-    else
-        out->short_memory = true;
-    free(text);
-}
-
-/* Key, tags and other texts, which few jobs have. */
-static void write_words(struct json_out *out, const struct api *api, uint64_t id)
-{
-    cJSON *words = cJSON_CreateObject();
-    bool whole = words != NULL && job_json_words_of(api, words, id);
-    json_out_members(out, whole ? words : NULL);
-    cJSON_Delete(words);
+    json_out_base64(out, "payload_base64", payload->bytes, payload->size);
 }
 
 /* Gives back the reference to the task's payload. */
@@ -92,7 +78,7 @@ static void write_taken(struct json_out *out, const struct api *api,
     if (trace[0] != '\0')
         json_out_text(out, "trace", trace);
     if (taker->info.has_words)
-        write_words(out, api, task->id);
+        job_json_write_words(out, api, task->id);
     write_payload(out, task->payload);
     json_out_close(out, '}');
     jobd_blob_unref(task->payload);
@@ -303,7 +289,7 @@ static void count_answer(struct request *request)
     struct jobd_waiter *waiter = &request->waiter;
     request->reply_account.empties = true;
     waiter->told_times = request->wants_json ? BYTE_JSON_BYTES : 1;
-    waiter->told_bytes = request->wants_json ? JOB_JSON_BYTES : 0;
+    waiter->told_bytes = request->wants_json ? TAKEN_JSON_BYTES : 0;
 }
 
 static void release_take(struct request *request)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "api/job_json.h"
-#include "base/utf8.h"
 
 enum { LOOKS = 4 }; /* at a job in one turn */
 
@@ -145,11 +144,13 @@ static void see_end(struct topic *topic)
 /* NULL: what was said before is taken back. */
 static struct jobd_blob *progress_event(const struct jobd_blob *progress)
 {
-    char *text = progress != NULL ? utf8_repaired(progress->bytes, progress->size) : strdup("");
-    struct jobd_blob *event =
-        text != NULL ? live_event("event: progress\ndata: ", cJSON_CreateString(text)) : NULL;
-    free(text);
-    return event;
+    struct json_out out;
+    json_out_begin(&out, progress != NULL ? progress->size + 8 : 8);
+    if (progress != NULL)
+        json_out_bytes(&out, NULL, progress->bytes, progress->size);
+    else
+        json_out_text(&out, NULL, "");
+    return live_event("event: progress\ndata: ", &out);
 }
 
 /* Makes `event`, which it takes, the latest one. */
@@ -175,12 +176,13 @@ static bool info_of(struct topic *topic, struct jobd_info *info)
 static struct jobd_blob *job_event(const struct api *api, const struct jobd_info *info,
                                    const char *before)
 {
-    cJSON *job = job_json(api, info);
-    if (job != NULL && info->has_errors && !job_json_errors_of(api, job, info->id)) {
-        cJSON_Delete(job);
-        return NULL;
-    }
-    return live_event(before, job);
+    struct json_out out;
+    json_out_begin(&out, JOB_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    job_json_write(&out, api, info);
+    job_json_write_errors(&out, api, info);
+    json_out_close(&out, '}');
+    return live_event(before, &out);
 }
 
 /* Makes events of what has changed, one of each kind for all followers. */

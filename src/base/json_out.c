@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/text.h"
@@ -139,6 +140,16 @@ void json_out_bytes(struct json_out *out, const char *name, const void *bytes, s
         return;
     }
     char *text = utf8_repaired(bytes, size);
+    if (text != NULL)
+        json_out_text(out, name, text);
+    else
+        out->short_memory = true;
+    free(text);
+}
+
+void json_out_base64(struct json_out *out, const char *name, const void *bytes, size_t size)
+{
+    char *text = base64_text(bytes, size);
     if (text != NULL)
         json_out_text(out, name, text);
     else

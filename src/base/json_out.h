@@ -30,6 +30,8 @@ void json_out_null(struct json_out *out, const char *name);
 void json_out_text(struct json_out *out, const char *name, const char *text);
 /* Whatever bytes a client has sent, as json_add_bytes(). */
 void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size);
+/* Any bytes, in base64 (RFC 4648). */
+void json_out_base64(struct json_out *out, const char *name, const void *bytes, size_t size);
 /* As json_add_time(). */
 void json_out_time(struct json_out *out, const char *name, int64_t us);
 /* JSON as it stands; a copy. */
