@@ -125,7 +125,7 @@ static void who_comes_meanwhile_is_told(void **state)
 {
     static const char *const ways[][2] = {
         {"POST", "/do"}, {"POST", "/take"}, {"GET", "/queues/default"}};
-    char room[64];
+    char room[256];
     (void)state;
     await_standbys("");
     struct server *server = postgres_server(url, (const char *const[]){"-w", "0", NULL});
