@@ -16,37 +16,54 @@ void json_out_begin(struct json_out *out, size_t room)
 {
     *out = (struct json_out){.text = malloc(room), .room = room};
     out->short_memory = out->text == NULL;
+    if (out->short_memory)
+        out->room = 0;
 }
 
-/* Room for so many bytes more; false: nothing is written any more. */
-static bool reserve(struct json_out *out, size_t size)
+static bool grow(struct json_out *out, size_t size)
 {
-    if (out->short_memory || size <= out->room - out->used)
-        return !out->short_memory;
     size_t room = out->room < FIRST_BYTES ? FIRST_BYTES : out->room;
+    if (out->short_memory)
+        return false;
     while (room - out->used < size && room <= SIZE_MAX / 2)
         room *= 2;
     char *text = room - out->used >= size ? realloc(out->text, room) : NULL;
-    out->short_memory = text == NULL;
-    if (text == NULL)
+    if (text == NULL) {
+        out->short_memory = true;
+        out->room = out->used; /* whoever asks for more comes here */
         return false;
+    }
     out->text = text;
     out->room = room;
     return true;
 }
 
+/* Where so many bytes more can be written; NULL: nothing is written any more. */
+static inline char *room_for(struct json_out *out, size_t size)
+{
+    return size <= out->room - out->used || grow(out, size) ? out->text + out->used : NULL;
+}
+
+/* They have been written, up to here. */
+static inline void written(struct json_out *out, const char *end)
+{
+    out->used = (size_t)(end - out->text);
+}
+
 static void put(struct json_out *out, const char *bytes, size_t size)
 {
-    if (!reserve(out, size))
-        return;
-    memcpy(out->text + out->used, bytes, size);
-    out->used += size;
+    char *to = room_for(out, size);
+    if (to != NULL)
+        written(out, mempcpy(to, bytes, size));
 }
 
 static void put_char(struct json_out *out, char c)
 {
-    if (reserve(out, 1))
-        out->text[out->used++] = c;
+    char *to = room_for(out, 1);
+    if (to == NULL)
+        return;
+    *to = c;
+    written(out, to + 1);
 }
 
 static void put_escape(struct json_out *out, unsigned char c)
@@ -76,14 +93,20 @@ static void put_string(struct json_out *out, const unsigned char *bytes, size_t 
 /* Writes what stands before a value: comma and name. */
 static void put_name(struct json_out *out, const char *name)
 {
-    if (out->goes_on)
-        put_char(out, ',');
-    out->goes_on = true;
-    if (name == NULL)
+    size_t size = name != NULL ? strlen(name) : 0;
+    char *to = room_for(out, size + sizeof ",\"\":");
+    if (to == NULL)
         return;
-    put_char(out, '"');
-    put(out, name, strlen(name));
-    put(out, "\":", 2);
+    if (out->goes_on)
+        *to++ = ',';
+    out->goes_on = true;
+    if (name != NULL) {
+        *to++ = '"';
+        to = mempcpy(to, name, size);
+        *to++ = '"';
+        *to++ = ':';
+    }
+    written(out, to);
 }
 
 void json_out_open(struct json_out *out, const char *name, char bracket)
@@ -159,9 +182,15 @@ void json_out_base64(struct json_out *out, const char *name, const void *bytes, 
 
 void json_out_time(struct json_out *out, const char *name, int64_t us)
 {
-    char time[TEXT_TIME_SIZE];
-    text_time(clock_wall_us(us), time);
-    json_out_text(out, name, time);
+    put_name(out, name);
+    char *to = room_for(out, TEXT_TIME_SIZE + 2);
+    if (to == NULL)
+        return;
+    *to++ = '"';
+    text_time(clock_wall_us(us), to);
+    to += TEXT_TIME_SIZE - 1;
+    *to++ = '"';
+    written(out, to);
 }
 
 void json_out_members(struct json_out *out, const cJSON *object)
