@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "store/store.h"
 
+enum { WORD_BYTES = 64 }; /* an answer of one word, about */
+
 /* ---- replies */
 
 enum step respond_error(struct call *call, unsigned status, const char *detail)
@@ -62,11 +64,12 @@ enum step respond_printed(struct call *call, const char *format, ...)
 enum step respond_word(struct call *call, unsigned status, const char *line)
 {
     if (call->request->wants_json) {
-        char word[32];
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(line, "\n"), line);
-        cJSON *object = cJSON_CreateObject();
-        return respond_json(call, status, object,
-                            cJSON_AddStringToObject(object, "status", word) != NULL);
+        struct json_out out;
+        json_out_begin(&out, WORD_BYTES);
+        json_out_open(&out, NULL, '{');
+        json_out_bytes(&out, "status", line, strcspn(line, "\n"));
+        json_out_close(&out, '}');
+        return respond_written(call, status, &out);
     }
     call->reply->status = status;
     call->reply->text = line;

@@ -14,6 +14,7 @@
 
 struct cJSON;
 struct endpoint;
+struct json_out;
 
 enum {
     REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
@@ -200,6 +201,8 @@ void reply_error(struct reply *reply, bool wants_json, unsigned status, const ch
 const char *reply_phrase(unsigned status);
 /* Such a problem, to which members can be added: the caller's; NULL when memory is short. */
 struct cJSON *reply_problem(unsigned status, const char *detail);
+/* Writes the members of such a problem. */
+void reply_write_problem(struct json_out *out, unsigned status, const char *detail);
 
 /* Serves a request. True: the reply is filled in. False: request->waiter has begun to wait, and
  * once it has been woken, which may be at once, the handler is called again, with `resumed`. */
