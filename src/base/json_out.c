@@ -115,6 +115,16 @@ void json_out_int(struct json_out *out, const char *name, int64_t value)
     put(out, digits, strlen(digits));
 }
 
+void json_out_thousandths(struct json_out *out, const char *name, uint64_t value)
+{
+    unsigned rest = (unsigned)(value % 1000);
+    const char fraction[] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+                             (char)('0' + rest % 10)};
+    json_out_int(out, name, (int64_t)(value / 1000));
+    if (rest != 0)
+        put(out, fraction, rest % 100 == 0 ? 2 : rest % 10 == 0 ? 3 : 4);
+}
+
 void json_out_bool(struct json_out *out, const char *name, bool value)
 {
     json_out_raw(out, name, value ? "true" : "false", value ? 4 : 5);

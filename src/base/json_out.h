@@ -24,6 +24,8 @@ void json_out_open(struct json_out *out, const char *name, char bracket);
 void json_out_close(struct json_out *out, char bracket);
 
 void json_out_int(struct json_out *out, const char *name, int64_t value);
+/* So many thousandths, with no more digits than they need: 1500 is 1.5. */
+void json_out_thousandths(struct json_out *out, const char *name, uint64_t value);
 void json_out_bool(struct json_out *out, const char *name, bool value);
 void json_out_null(struct json_out *out, const char *name);
 /* UTF-8. */

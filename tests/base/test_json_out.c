@@ -92,6 +92,39 @@ static void numbers_and_times(void **state)
     same(&out, tree);
 }
 
+static void thousandths(void **state)
+{
+    static const uint64_t rows[] = {0,
+                                    1,
+                                    10,
+                                    12,
+                                    100,
+                                    120,
+                                    123,
+                                    999,
+                                    1000,
+                                    1001,
+                                    1500,
+                                    2050,
+                                    7070,
+                                    12345,
+                                    1999999,
+                                    123456000,
+                                    UINT64_C(1) << 40,
+                                    UINT64_C(99999999999999)};
+    struct json_out out;
+    cJSON *tree = cJSON_CreateObject();
+    (void)state;
+    json_out_begin(&out, 8);
+    json_out_open(&out, NULL, '{');
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_out_thousandths(&out, "n", rows[i]);
+        assert_non_null(cJSON_AddNumberToObject(tree, "n", (double)rows[i] / 1000));
+    }
+    json_out_close(&out, '}');
+    same(&out, tree);
+}
+
 static void commas(void **state)
 {
     struct json_out out;
@@ -173,6 +206,7 @@ int main(void)
         cmocka_unit_test(strings),
         cmocka_unit_test(bytes_that_are_no_text),
         cmocka_unit_test(numbers_and_times),
+        cmocka_unit_test(thousandths),
         cmocka_unit_test(commas),
         cmocka_unit_test(lines),
         cmocka_unit_test(back_to_a_mark),
