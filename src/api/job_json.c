@@ -45,6 +45,16 @@ bool job_json_tags(cJSON *job, const char *tags)
     return add_lines(job, "tags", tags, line_as_it_is);
 }
 
+void job_json_write_tags(struct json_out *out, const char *tags)
+{
+    if (tags[0] == '\0')
+        return;
+    json_out_open(out, "tags", '[');
+    for (const char *end; (end = strchr(tags, '\n')) != NULL; tags = end + 1)
+        json_out_bytes(out, NULL, tags, (size_t)(end - tags));
+    json_out_close(out, ']');
+}
+
 /* Adds the paths of what it comes after; a first line may say how those must end, and is left
  * out. */
 static bool add_after(cJSON *job, const char *after)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "api/endpoint.h"
-#include "base/json.h"
+#include "base/json_out.h"
 
 /* The caller frees it; NULL when memory is short. Asks the engine for the job's texts; they are
  * missing when the job has been forgotten since `info` was read. */
@@ -20,3 +20,5 @@ bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id);
 /* Adds the member `tags`, if there are any: a line feed ends each tag in the text. False when
  * memory is short. */
 bool job_json_tags(cJSON *job, const char *tags);
+/* Writes that member. */
+void job_json_write_tags(struct json_out *out, const char *tags);
