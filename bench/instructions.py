@@ -90,6 +90,30 @@ def fill_eight(connection):
         put(connection)
 
 
+def fill_and_take(connection):
+    """So many jobs that wait, and one that is leased."""
+    for _ in range(10):
+        put_lines(connection)
+    connection.send("POST", "/take")
+    head = connection.receive(b"200")[0].decode()
+    connection.lease, connection.job = (re.search(rf"{name}: (\S+)", head)[1] for name in ("Location", "Jobd-Id"))
+
+
+def extend(connection):
+    connection.send("POST", f"{connection.lease}/extend?lease=60s")
+    connection.receive(b"200")
+
+
+def look(path, accept="application/json"):
+    """What asks for this with GET."""
+
+    def ask_it(connection):
+        connection.send("GET", path.format(connection.job), accept=f"Accept: {accept}\r\nAccept-Encoding: gzip\r\n")
+        connection.receive(b"200")
+
+    return ask_it
+
+
 # What it is called, jobd's options, its connections, what it begins with, what is repeated so often, and how
 # many operations that is.
 WORKS = (
@@ -98,6 +122,13 @@ WORKS = (
     ("take + done", WAITING, 1, lambda one: [put_lines(one) for _ in range(12)], take_and_end, 500, 1),
     (f"put, {BATCH} lines a request", WAITING, 1, None, put_lines, 50, BATCH),
     (f"take with `max={BATCH}` + `/leases/done`", WAITING, 1, lambda one: [put_lines(one) for _ in range(70)], take_many, 30, BATCH),
+    ("extend", WAITING, 1, fill_and_take, extend, 500, 1),
+    ("a list of 50 jobs", WAITING, 1, fill_and_take, look("/jobs?order=newest&limit=50"), 200, 1),
+    ("one job", WAITING, 1, fill_and_take, look("/jobs/{}"), 500, 1),
+    ("`/status`", WAITING, 1, fill_and_take, look("/status"), 500, 1),
+    ("`/leases`, one", WAITING, 1, fill_and_take, look("/leases"), 500, 1),
+    ("`/schedules`, none", WAITING, 1, fill_and_take, look("/schedules"), 500, 1),
+    ("the page", WAITING, 1, fill_and_take, look("/", "text/html"), 500, 1),
     (f"durable put, {GROUP} at once", (*WAITING, "--sync", "off"), GROUP, None, put, 40, GROUP),
     (
         f"durable take + done, {GROUP} at once",

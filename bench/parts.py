@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from harness import do, machine, peers, report, servers
 from harness.context import Context, Protocol
@@ -30,6 +31,14 @@ PARTS = (
     ("jobd", ("jobd",)),
 )
 TAKEN = 200000
+# A list, and what else the page asks for.
+READ = (
+    ("a list of 50 jobs", "/jobs?order=newest&limit=50"),
+    ("one job", "/jobs/{job}"),
+    ("`/status`", "/status"),
+    ("`/leases`, one", "/leases"),
+    ("`/schedules`, none", "/schedules"),
+)
 
 
 class Sampled:
@@ -84,7 +93,7 @@ def put(context, name, connections, seconds, *options):
 def take(context, name, connections, _, *options):
     run, fill = (context.new_run(what, 1, "jobd", connections) for what in (name, "filling"))
     with start_waiting_room(context, *options) as server:
-        count = TAKEN // 10 if context.protocol.quick else TAKEN
+        count = TAKEN // 10 if context.protocol.quick or connections == 1 else TAKEN
         client_run(context.build, server, fill, f"-n 8 -c {count // 100} -m POST -s {BYTES} -b 100", "/do?batch=lines", 60)
         sampled = Sampled(server.pid, context.folder)
         words = f"-n {connections} -c {count - connections} -m POST -f POST -F /done"
@@ -92,13 +101,30 @@ def take(context, name, connections, _, *options):
         return run, sampled.parts()
 
 
+def looked(context, name, connections, seconds, path, method="GET"):
+    """One address, asked again and again, of a server with jobs that wait and one that is leased."""
+    run = context.new_run(name, 1, "jobd", connections)
+    allowed = do.allow(context.peers["jobd"], connections)
+    with start_waiting_room(context, *allowed) as server:
+        client_run(context.build, server, context.new_run("filling", 1, "jobd", 1), f"-c 10 -m POST -s {BYTES} -b 100", "/do?batch=lines", 60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/take", b"") as taken:
+            path = path.format(lease=taken.headers["Location"], job=taken.headers["Jobd-Id"])
+        sampled = Sampled(server.pid, context.folder)
+        client_run(context.build, server, run, f"-n {connections} -d {seconds} -m {method}", path, seconds)
+        return run, sampled.parts()
+
+
 def works(context):
-    yield from (("`/do`", connections, asked, ()) for connections in (1, 64, 1024))
-    yield from (("put of 100 bytes", connections, put, ()) for connections in (1, 64, 1024))
-    yield from (("take + done", connections, take, ()) for connections in (64, 1024))
-    data = lambda n: ("--data", context.folder / f"data-{n}")
-    yield from (("durable put", connections, put, data(i)) for i, connections in enumerate((64, 1024)))
-    yield from (("durable take + done", connections, take, data(9 + i)) for i, connections in enumerate((64, 1024)))
+    few = (1, 64, 1024)
+    data = (("--data", context.folder / f"data-{n}") for n in range(2 * len(few)))
+    yield from (("`/do`", connections, asked, ()) for connections in few)
+    yield from (("put of 100 bytes", connections, put, ()) for connections in few)
+    yield from (("take + done", connections, take, ()) for connections in few)
+    yield from (("durable put", connections, put, next(data)) for connections in few)
+    yield from (("durable take + done", connections, take, next(data)) for connections in few)
+    yield from (("extend", connections, looked, ("{lease}/extend?lease=60s", "POST")) for connections in few)
+    for name, path in READ:
+        yield from ((name, connections, looked, (path,)) for connections in few)
 
 
 def page(context, lines, seconds):

@@ -91,29 +91,25 @@ int64_t history_sample(struct history *history, int64_t now_us)
     return history->next_us;
 }
 
-static bool add_series(cJSON *object, const char *name, const uint32_t *values, uint32_t from,
-                       uint32_t len)
+static void write_series(struct json_out *out, const char *name, const uint32_t *values,
+                         uint32_t from, uint32_t len)
 {
-    cJSON *list = cJSON_AddArrayToObject(object, name);
-    bool whole = list != NULL;
-    for (uint32_t i = 0; i < len && whole; i++) {
-        cJSON *number = cJSON_CreateNumber(values[(from + i) % HISTORY_SAMPLES]);
-        whole = number != NULL && cJSON_AddItemToArray(list, number);
-    }
-    return whole;
+    json_out_open(out, name, '[');
+    for (uint32_t i = 0; i < len; i++)
+        json_out_int(out, NULL, values[(from + i) % HISTORY_SAMPLES]);
+    json_out_close(out, ']');
 }
 
-bool history_add_queue(struct history *history, cJSON *object, uint32_t queue)
+void history_write_queue(struct json_out *out, struct history *history, uint32_t queue)
 {
-    struct samples samples;
-    cJSON *added = cJSON_AddObjectToObject(object, "history");
-    bool whole = json_add_int(added, "interval_s", HISTORY_INTERVAL_S);
     mutex_lock(&history->lock);
     uint32_t taken = history->taken;
-    samples = history->queues[queue];
+    struct samples samples = history->queues[queue];
     mutex_unlock(&history->lock);
     uint32_t len = taken < HISTORY_SAMPLES ? taken : HISTORY_SAMPLES;
-    for (unsigned i = 0; i < SERIES && whole; i++)
-        whole = add_series(added, names[i], samples.values[i], taken - len, len);
-    return whole;
+    json_out_open(out, "history", '{');
+    json_out_int(out, "interval_s", HISTORY_INTERVAL_S);
+    for (unsigned i = 0; i < SERIES; i++)
+        write_series(out, names[i], samples.values[i], taken - len, len);
+    json_out_close(out, '}');
 }

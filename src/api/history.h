@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "base/json.h"
+#include "base/json_out.h"
 #include "jobd/queue.h"
 
 enum { HISTORY_SAMPLES = 60, HISTORY_INTERVAL_S = 10 };
@@ -21,8 +21,10 @@ void history_free(struct history *history);
  * One thread at a time; others may read meanwhile. */
 int64_t history_sample(struct history *history, int64_t now_us);
 
-/* Adds `history` to the JSON of that queue: {"interval_s", "done", "failed", "rejected",
+/* What that takes when each number has one digit; it grows for more. */
+enum { HISTORY_JSON_BYTES = 4 * 2 * HISTORY_SAMPLES + 96 };
+
+/* Writes the member `history` of that queue: {"interval_s", "done", "failed", "rejected",
  * "waiting"}. The last four are lists of equal length, the oldest sample first: how many jobs ended
- * so or were turned away in each interval, and how many waited at its end. False when memory is
- * short. Any thread. */
-bool history_add_queue(struct history *history, cJSON *object, uint32_t queue);
+ * so or were turned away in each interval, and how many waited at its end. Any thread. */
+void history_write_queue(struct json_out *out, struct history *history, uint32_t queue);

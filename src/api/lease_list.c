@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "jobd/lease.h"
 
+enum { LEASE_BYTES = 192 }; /* one in the answer, about */
+
 struct leases_state {
     uint32_t queue;
     uint64_t limit, after;
@@ -36,21 +38,18 @@ static enum step parse_leases(struct call *call)
     return STEP_START;
 }
 
-static cJSON *lease_json(const struct api *api, const struct jobd_lease_info *info)
+static void write_lease(struct json_out *out, const struct api *api,
+                        const struct jobd_lease_info *info)
 {
-    cJSON *lease = cJSON_CreateObject();
-    const char *queue = jobd_queue_name(api->jobd, info->queue);
-    bool whole = json_add_int(lease, "job", (int64_t)info->id) &&
-                 cJSON_AddStringToObject(lease, "queue", queue) != NULL &&
-                 (info->worker[0] == '\0' ||
-                  cJSON_AddStringToObject(lease, "worker", info->worker) != NULL) &&
-                 json_add_int(lease, "attempt", info->attempt) &&
-                 json_add_time(lease, "since", info->since_us) &&
-                 json_add_time(lease, "expires_at", info->expires_us);
-    if (whole)
-        return lease;
-    cJSON_Delete(lease);
-    return NULL;
+    json_out_open(out, NULL, '{');
+    json_out_int(out, "job", (int64_t)info->id);
+    json_out_text(out, "queue", jobd_queue_name(api->jobd, info->queue));
+    if (info->worker[0] != '\0')
+        json_out_text(out, "worker", info->worker);
+    json_out_int(out, "attempt", info->attempt);
+    json_out_time(out, "since", info->since_us);
+    json_out_time(out, "expires_at", info->expires_us);
+    json_out_close(out, '}');
 }
 
 static enum step answer_leases(struct call *call, enum jobd_result result)
@@ -65,13 +64,17 @@ static enum step answer_leases(struct call *call, enum jobd_result result)
     if (infos == NULL)
         return respond_no_memory(call);
     size_t len = jobd_leases(call->api->jobd, &filter, infos, (size_t)state->limit, &next);
-    cJSON *list = cJSON_CreateObject();
-    cJSON *leases = cJSON_AddArrayToObject(list, "leases");
-    bool whole = leases != NULL;
-    for (size_t i = 0; i < len && whole; i++)
-        whole = cJSON_AddItemToArray(leases, lease_json(call->api, &infos[i]));
+    struct json_out out;
+    json_out_begin(&out, len * LEASE_BYTES + 64);
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "leases", '[');
+    for (size_t i = 0; i < len; i++)
+        write_lease(&out, call->api, &infos[i]);
     free(infos);
-    return respond_json(call, 200, list, whole && add_next(list, next));
+    json_out_close(&out, ']');
+    write_next(&out, next);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 const struct endpoint lease_list_endpoints[] = {

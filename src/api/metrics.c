@@ -272,25 +272,23 @@ static void sample(FILE *out, const struct figure *figure, const char *labels, c
 
 /* ---- a figure as JSON */
 
-static bool add(cJSON *object, const struct figure *figure, const void *values)
+static void write_figure(struct json_out *out, const struct figure *figure, const void *values)
 {
     const void *field = (const char *)values + figure->offset;
     int64_t number = whole_number(figure, field);
     if (figure->number == IS_BOOL)
-        return cJSON_AddBoolToObject(object, figure->json, number != 0) != NULL;
-    if (figure->number != IS_DOUBLE)
-        return json_add_int(object, figure->json,
-                            figure->number == IS_MICROSECONDS ? number / 1000 : number);
-    double rounded = (double)(int64_t)(*(const double *)field * 1000 + 0.5) / 1000;
-    return cJSON_AddNumberToObject(object, figure->json, rounded) != NULL;
+        json_out_bool(out, figure->json, number != 0);
+    else if (figure->number == IS_DOUBLE)
+        json_out_thousandths(out, figure->json, (uint64_t)(*(const double *)field * 1000 + 0.5));
+    else
+        json_out_int(out, figure->json, figure->number == IS_MICROSECONDS ? number / 1000 : number);
 }
 
-bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats)
+void metrics_write_queue(struct json_out *out, const struct jobd_stats *stats)
 {
-    bool whole = true;
-    for (size_t f = 0; f < LEN(queue_figures) && whole; f++)
-        whole = queue_figures[f].json == NULL || add(queue, &queue_figures[f], stats);
-    return whole;
+    for (size_t f = 0; f < LEN(queue_figures); f++)
+        if (queue_figures[f].json != NULL)
+            write_figure(out, &queue_figures[f], stats);
 }
 
 /* ---- all of them as text */

@@ -160,16 +160,20 @@ static enum step busy_problem(struct call *call)
         [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key",
         [JOBD_BUSY_CALLBACKS] = "full"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
-    cJSON *problem = reply_problem(429, "busy");
+    struct json_out problem;
     const char *queue = receipt->busy == JOBD_BUSY_CALLBACKS
                             ? CALLBACKS_QUEUE
                             : jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
-    bool whole = cJSON_AddStringToObject(problem, "queue", queue) != NULL &&
-                 json_add_int(problem, "queued", receipt->waiting) &&
-                 json_add_int(problem, "capacity", receipt->capacity) &&
-                 cJSON_AddStringToObject(problem, "reason", reasons[receipt->busy]) != NULL;
-    enum step step = respond_json(call, 429, problem, whole);
-    if (whole)
+    json_out_begin(&problem, OBJECT_BYTES);
+    json_out_open(&problem, NULL, '{');
+    reply_write_problem(&problem, 429, "busy");
+    json_out_text(&problem, "queue", queue);
+    json_out_int(&problem, "queued", receipt->waiting);
+    json_out_int(&problem, "capacity", receipt->capacity);
+    json_out_text(&problem, "reason", reasons[receipt->busy]);
+    json_out_close(&problem, '}');
+    enum step step = respond_written(call, 429, &problem);
+    if (call->reply->status == 429)
         call->reply->type = TYPE_PROBLEM;
     return step;
 }

@@ -8,78 +8,78 @@
 #include "base/text.h"
 
 /* Left out where there is none. */
-static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
+static void write_breaker(struct json_out *out, const struct jobd_stats *stats)
 {
     const char *state = !stats->held ? "closed" : stats->probing ? "half-open" : "open";
     if (!stats->has_breaker)
-        return true;
-    return cJSON_AddStringToObject(queue, "breaker", state) != NULL &&
-           (!stats->held || stats->probing ||
-            json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
+        return;
+    json_out_text(out, "breaker", state);
+    if (stats->held && !stats->probing)
+        json_out_int(out, "probe_in_ms", stats->probe_in_us / 1000);
 }
 
 /* `50/1s`. */
-static bool add_rate(cJSON *object, const struct jobd_limits *limits)
+static void write_rate(struct json_out *out, const struct jobd_limits *limits)
 {
     char time[TEXT_DURATION_SIZE], text[TEXT_DURATION_SIZE + 16];
+    if (limits->starts == 0)
+        return;
     text_duration(limits->per_us, time);
     snprintf(text, sizeof text, "%" PRIu32 "/%s", limits->starts, time);
-    return limits->starts == 0 || cJSON_AddStringToObject(object, "rate", text) != NULL;
+    json_out_text(out, "rate", text);
 }
 
 /* Left out where there are none. */
-static bool add_limits(cJSON *queue, const struct jobd_stats *stats)
+static void write_limits(struct json_out *out, const struct jobd_stats *stats)
 {
     const struct jobd_limits *limits = &stats->limits, *of_key = &stats->group_limits;
-    bool whole = (limits->running == 0 || json_add_int(queue, "running_limit", limits->running)) &&
-                 add_rate(queue, limits);
+    if (limits->running != 0)
+        json_out_int(out, "running_limit", limits->running);
+    write_rate(out, limits);
     if (!stats->by_group)
-        return whole;
-    cJSON *per_key = cJSON_AddObjectToObject(queue, "per_key");
-    return whole && per_key != NULL &&
-           (of_key->running == 0 || json_add_int(per_key, "running", of_key->running)) &&
-           (stats->group_waiting == 0 || json_add_int(per_key, "waiting", stats->group_waiting)) &&
-           add_rate(per_key, of_key);
+        return;
+    json_out_open(out, "per_key", '{');
+    if (of_key->running != 0)
+        json_out_int(out, "running", of_key->running);
+    if (stats->group_waiting != 0)
+        json_out_int(out, "waiting", stats->group_waiting);
+    write_rate(out, of_key);
+    json_out_close(out, '}');
 }
 
-static bool add_key(cJSON *busiest, const struct jobd_group_stats *group)
+static void write_key(struct json_out *out, const struct jobd_group_stats *group)
 {
-    cJSON *key = cJSON_CreateObject();
-    bool whole = cJSON_AddStringToObject(key, "key", group->name) != NULL &&
-                 json_add_int(key, "waiting", group->waiting) &&
-                 json_add_int(key, "running", group->running);
-    if (whole && cJSON_AddItemToArray(busiest, key))
-        return true;
-    cJSON_Delete(key);
-    return false;
+    json_out_open(out, NULL, '{');
+    json_out_text(out, "key", group->name);
+    json_out_int(out, "waiting", group->waiting);
+    json_out_int(out, "running", group->running);
+    json_out_close(out, '}');
 }
 
-bool queue_json_add_keys(const struct api *api, uint32_t number, const struct jobd_stats *stats,
-                         cJSON *queue)
+void queue_json_write_keys(struct json_out *out, const struct api *api, uint32_t index,
+                           const struct jobd_stats *stats)
 {
     struct jobd_group_stats groups[JOBD_BUSIEST_MAX];
-    if (queue == NULL || !stats->by_group)
-        return queue != NULL;
-    size_t len = jobd_busiest(api->jobd, number, groups, JOBD_BUSIEST_MAX);
-    cJSON *keys = cJSON_AddObjectToObject(queue, "keys");
-    bool whole = json_add_int(keys, "count", stats->groups);
-    cJSON *busiest = cJSON_AddArrayToObject(keys, "busiest");
-    for (size_t i = 0; i < len && whole; i++)
-        whole = add_key(busiest, &groups[i]);
-    return whole && busiest != NULL;
+    if (!stats->by_group)
+        return;
+    size_t len = jobd_busiest(api->jobd, index, groups, JOBD_BUSIEST_MAX);
+    json_out_open(out, "keys", '{');
+    json_out_int(out, "count", stats->groups);
+    json_out_open(out, "busiest", '[');
+    for (size_t i = 0; i < len; i++)
+        write_key(out, &groups[i]);
+    json_out_close(out, ']');
+    json_out_close(out, '}');
 }
 
-cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats)
+void queue_json_write(struct json_out *out, const struct api *api, uint32_t index,
+                      const struct jobd_stats *stats)
 {
-    cJSON *queue = cJSON_CreateObject();
-    bool whole =
-        cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
-        cJSON_AddBoolToObject(queue, "declared", stats->declared) != NULL &&
-        metrics_add_queue(queue, stats);
-    whole = whole && (!stats->delivers || json_add_int(queue, "promised", stats->promised));
-    if (!whole || !add_breaker(queue, stats) || !add_limits(queue, stats)) {
-        cJSON_Delete(queue);
-        return NULL;
-    }
-    return queue;
+    json_out_text(out, "name", jobd_queue_name(api->jobd, index));
+    json_out_bool(out, "declared", stats->declared);
+    metrics_write_queue(out, stats);
+    if (stats->delivers)
+        json_out_int(out, "promised", stats->promised);
+    write_breaker(out, stats);
+    write_limits(out, stats);
 }

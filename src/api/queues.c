@@ -6,6 +6,11 @@
 #include "api/queue_json.h"
 #include "api/respond.h"
 
+enum {
+    KEYS_BYTES = 240, /* of a queue with a few keys, about */
+    COUNTS_BYTES = 64 /* an answer that says how many jobs, at most */
+};
+
 struct queue_state {
     uint32_t queue, to;
 };
@@ -19,19 +24,24 @@ static struct queue_state *state_of(const struct call *call)
 
 static enum step answer_list(struct call *call, enum jobd_result result)
 {
-    cJSON *list = cJSON_CreateObject();
-    cJSON *queues = cJSON_AddArrayToObject(list, "queues");
-    bool whole = queues != NULL;
+    const uint32_t len = jobd_queues_len(call->api->jobd);
+    struct json_out out;
     (void)result;
-    for (uint32_t i = 0; i < jobd_queues_len(call->api->jobd) && whole; i++) {
+    json_out_begin(&out, (size_t)len * QUEUE_JSON_BYTES + 32);
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "queues", '[');
+    for (uint32_t i = 0; i < len; i++) {
         struct jobd_stats stats;
         jobd_stats(call->api->jobd, i, clock_now_us(), &stats);
         if (stats.gone)
             continue;
-        cJSON *queue = queue_json(call->api, i, &stats);
-        whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
+        json_out_open(&out, NULL, '{');
+        queue_json_write(&out, call->api, i, &stats);
+        json_out_close(&out, '}');
     }
-    return respond_json(call, 200, list, whole);
+    json_out_close(&out, ']');
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 static enum step parse_queue(struct call *call)
@@ -49,8 +59,13 @@ static enum step answer_queue(struct call *call, enum jobd_result result)
     jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
     if (stats.gone)
         return respond_error(call, 404, "no such queue");
-    cJSON *json = queue_json(call->api, queue, &stats);
-    return respond_json(call, 200, json, queue_json_add_keys(call->api, queue, &stats, json));
+    struct json_out out;
+    json_out_begin(&out, QUEUE_JSON_BYTES + KEYS_BYTES);
+    json_out_open(&out, NULL, '{');
+    queue_json_write(&out, call->api, queue, &stats);
+    queue_json_write_keys(&out, call->api, queue, &stats);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 /* ---- pausing, purging, moving */
@@ -94,8 +109,12 @@ static enum step answer_purge(struct call *call, enum jobd_result result)
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (call->request->wants_json) {
-        cJSON *object = cJSON_CreateObject();
-        return respond_json(call, 200, object, json_add_int(object, "purged", purged));
+        struct json_out out;
+        json_out_begin(&out, COUNTS_BYTES);
+        json_out_open(&out, NULL, '{');
+        json_out_int(&out, "purged", purged);
+        json_out_close(&out, '}');
+        return respond_written(call, 200, &out);
     }
     return respond_printed(call, "purged %" PRIu32 "\n", purged);
 }
@@ -131,10 +150,13 @@ static enum step answer_move(struct call *call, enum jobd_result result)
     jobd_stats(call->api->jobd, state_of(call)->queue, clock_now_us(), &stats);
     uint32_t left = stats.waiting;
     if (call->request->wants_json) {
-        cJSON *object = cJSON_CreateObject();
-        return respond_json(call, 200, object,
-                            json_add_int(object, "moved", moved) &&
-                                json_add_int(object, "left", left));
+        struct json_out out;
+        json_out_begin(&out, COUNTS_BYTES);
+        json_out_open(&out, NULL, '{');
+        json_out_int(&out, "moved", moved);
+        json_out_int(&out, "left", left);
+        json_out_close(&out, '}');
+        return respond_written(call, 200, &out);
     }
     return respond_printed(call, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left);
 }

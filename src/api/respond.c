@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "store/store.h"
 
+enum { WORD_BYTES = 64 }; /* an answer of one word, about */
+
 /* ---- replies */
 
 enum step respond_error(struct call *call, unsigned status, const char *detail)
@@ -20,18 +22,6 @@ enum step respond_no_memory(struct call *call)
 {
     call->reply->fields_used = 0; /* those of the answer that there is no memory for */
     return respond_result(call, JOBD_OUT_OF_MEMORY);
-}
-
-enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole)
-{
-    char *text = whole ? json_text(object) : NULL;
-    cJSON_Delete(object);
-    if (text == NULL)
-        return respond_no_memory(call);
-    call->reply->status = status;
-    call->reply->type = TYPE_JSON;
-    call->reply->owned = text;
-    return STEP_REPLY;
 }
 
 enum step respond_written(struct call *call, unsigned status, struct json_out *out)
@@ -62,11 +52,12 @@ enum step respond_printed(struct call *call, const char *format, ...)
 enum step respond_word(struct call *call, unsigned status, const char *line)
 {
     if (call->request->wants_json) {
-        char word[32];
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(line, "\n"), line);
-        cJSON *object = cJSON_CreateObject();
-        return respond_json(call, status, object,
-                            cJSON_AddStringToObject(object, "status", word) != NULL);
+        struct json_out out;
+        json_out_begin(&out, WORD_BYTES);
+        json_out_open(&out, NULL, '{');
+        json_out_bytes(&out, "status", line, strcspn(line, "\n"));
+        json_out_close(&out, '}');
+        return respond_written(call, status, &out);
     }
     call->reply->status = status;
     call->reply->text = line;
@@ -231,12 +222,6 @@ void write_next(struct json_out *page, uint64_t next)
         json_out_int(page, "next", (int64_t)next);
     else
         json_out_null(page, "next");
-}
-
-bool add_next(cJSON *page, uint64_t next)
-{
-    return next != 0 ? json_add_int(page, "next", (int64_t)next)
-                     : cJSON_AddNullToObject(page, "next") != NULL;
 }
 
 enum step parameter_limit(struct call *call, uint64_t *limit)

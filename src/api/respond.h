@@ -20,8 +20,6 @@ enum step respond_result(struct call *call, enum jobd_result result);
 unsigned result_status(enum jobd_result result, const char **detail);
 /* 400, which says what the parameter allows. */
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
-/* Takes `object`. 503 where memory was short: it is NULL then, or incomplete (`whole` false). */
-enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
 /* Room for a small object, for json_out_begin(). */
 enum { OBJECT_BYTES = 160 };
 /* The JSON that has been written; 503 where memory was short for it. Takes it. */
@@ -67,8 +65,6 @@ bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_
                       uint64_t *number);
 /* Writes `next` of a page of a list: the id after which the next page begins, null for 0. */
 void write_next(struct json_out *page, uint64_t next);
-/* The same in a tree; false when memory is short. */
-bool add_next(cJSON *page, uint64_t next);
 /* `limit`: how many a page of a list has at most. STEP_REPLY when its value is bad. */
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 enum step parameter_limit(struct call *call, uint64_t *limit);

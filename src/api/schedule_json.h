@@ -3,8 +3,12 @@
 #pragma once
 
 #include "api/endpoint.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "jobd/schedule.h"
 
-/* NULL when memory is short. Reads a zone file. */
-cJSON *schedule_json(const struct api *api, const struct jobd_schedule_info *info);
+/* About what one usually takes. */
+enum { SCHEDULE_JSON_BYTES = 480 };
+
+/* Writes it as an item of an array or as the whole. Reads a zone file. */
+void schedule_json_write(struct json_out *out, const struct api *api,
+                         const struct jobd_schedule_info *info);

@@ -28,6 +28,17 @@ static const char *or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
+/* Releases `info`. */
+static enum step respond_schedule(struct call *call, unsigned status,
+                                  struct jobd_schedule_info *info)
+{
+    struct json_out out;
+    json_out_begin(&out, SCHEDULE_JSON_BYTES);
+    schedule_json_write(&out, call->api, info);
+    jobd_schedule_info_release(info);
+    return respond_written(call, status, &out);
+}
+
 /* ---- put */
 
 static enum step read_plan(struct call *call, struct jobd_schedule *schedule)
@@ -137,9 +148,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     if (!call->request->wants_json ||
         jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
         return respond_word(call, status, lines[change]);
-    cJSON *object = schedule_json(call->api, &info);
-    jobd_schedule_info_release(&info);
-    return respond_json(call, status, object, object != NULL);
+    return respond_schedule(call, status, &info);
 }
 
 /* ---- looking */
@@ -150,9 +159,7 @@ static enum step answer_get(struct call *call, enum jobd_result result)
     result = jobd_schedule_get(call->api->jobd, call->request->subject, &info);
     if (result != JOBD_OK)
         return respond_result(call, result);
-    cJSON *object = schedule_json(call->api, &info);
-    jobd_schedule_info_release(&info);
-    return respond_json(call, 200, object, object != NULL);
+    return respond_schedule(call, 200, &info);
 }
 
 static enum step parse_list(struct call *call)
@@ -163,43 +170,35 @@ static enum step parse_list(struct call *call)
     return parameter_limit(call, &state_of(call)->limit);
 }
 
-/* False when memory is short. */
-static bool add_schedule(const struct call *call, cJSON *list, struct jobd_schedule_info *info)
-{
-    cJSON *object = schedule_json(call->api, info);
-    bool whole = object != NULL && cJSON_AddItemToArray(list, object);
-    if (!whole)
-        cJSON_Delete(object);
-    jobd_schedule_info_release(info);
-    return whole;
-}
-
 static enum step answer_list(struct call *call, enum jobd_result result)
 {
-    cJSON *list = cJSON_CreateObject();
-    cJSON *schedules = cJSON_AddArrayToObject(list, "schedules");
+    struct json_out out;
     struct jobd_schedule_info info = {.name = ""};
     struct jobd *jobd = call->api->jobd;
-    bool whole = schedules != NULL;
     const char *after = or_else(request_parameter(call->request, "after"), "");
     char last[JOBD_SCHEDULE_NAME_MAX + 1] = "";
     (void)result;
-    for (uint64_t i = 0; i < state_of(call)->limit && whole; i++) {
+    json_out_begin(&out, SCHEDULE_JSON_BYTES);
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "schedules", '[');
+    for (uint64_t i = 0; i < state_of(call)->limit; i++) {
         if (jobd_schedule_after(jobd, i == 0 ? after : last, &info) != JOBD_OK) {
             last[0] = '\0';
             break;
         }
         memcpy(last, info.name, sizeof last);
-        whole = add_schedule(call, schedules, &info);
-    }
-    if (whole && last[0] != '\0' && jobd_schedule_after(jobd, last, &info) != JOBD_OK)
-        last[0] = '\0';
-    else
+        schedule_json_write(&out, call->api, &info);
         jobd_schedule_info_release(&info);
-    if (whole)
-        whole = last[0] != '\0' ? cJSON_AddStringToObject(list, "next", last) != NULL
-                                : cJSON_AddNullToObject(list, "next") != NULL;
-    return respond_json(call, 200, list, whole);
+    }
+    json_out_close(&out, ']');
+    if (last[0] != '\0' && jobd_schedule_after(jobd, last, &info) == JOBD_OK) {
+        jobd_schedule_info_release(&info);
+        json_out_text(&out, "next", last);
+    } else {
+        json_out_null(&out, "next");
+    }
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 /* ---- deleting, pausing */

@@ -11,50 +11,59 @@
 #include "api/respond.h"
 #include "ledger/turns.h"
 
-static bool add_ready(const struct api *api, cJSON *status)
+enum { STATUS_BYTES = 640 }; /* without its queues, about */
+
+static void write_ready(struct json_out *out, const struct api *api)
 {
     struct problem reason;
     bool ready = api_ready(api, &reason);
-    return cJSON_AddBoolToObject(status, "ready", ready) != NULL &&
-           (ready || json_add_bytes(status, "reason", reason.text, strlen(reason.text)));
+    json_out_bool(out, "ready", ready);
+    if (!ready)
+        json_out_bytes(out, "reason", reason.text, strlen(reason.text));
 }
 
-static bool add_memory(const struct api *api, cJSON *status)
+static void write_memory(struct json_out *out, const struct api *api)
 {
-    cJSON *memory = cJSON_AddObjectToObject(status, "memory");
-    return json_add_int(memory, "used", (int64_t)jobd_memory(api->jobd)) &&
-           json_add_int(memory, "limit", (int64_t)api->memory_max_bytes);
+    json_out_open(out, "memory", '{');
+    json_out_int(out, "used", (int64_t)jobd_memory(api->jobd));
+    json_out_int(out, "limit", (int64_t)api->memory_max_bytes);
+    json_out_close(out, '}');
 }
 
-static bool add_connections(const struct api *api, cJSON *status)
+static void write_connections(struct json_out *out, const struct api *api)
 {
     struct http_stats stats;
     http_stats(api->http, &stats);
-    cJSON *connections = cJSON_AddObjectToObject(status, "connections");
-    return json_add_int(connections, "open", (int64_t)stats.conns.open) &&
-           json_add_int(connections, "limit", (int64_t)stats.conns.open_max) &&
-           json_add_int(connections, "parked", stats.parked);
+    json_out_open(out, "connections", '{');
+    json_out_int(out, "open", (int64_t)stats.conns.open);
+    json_out_int(out, "limit", (int64_t)stats.conns.open_max);
+    json_out_int(out, "parked", stats.parked);
+    json_out_close(out, '}');
 }
 
-static bool add_store(const struct api *api, cJSON *status)
+static void write_kind(struct json_out *out, const char *kind, bool failing)
+{
+    json_out_text(out, "kind", kind);
+    json_out_text(out, "state", failing ? "failing" : "ok");
+}
+
+static void write_store(struct json_out *out, const struct api *api)
 {
     struct store_stats stats;
     struct problem reason;
-    cJSON *store = cJSON_AddObjectToObject(status, "store");
+    json_out_open(out, "store", '{');
     if (api->turns != NULL) {
-        bool failing = turns_failing(api->turns, &reason);
-        return cJSON_AddStringToObject(store, "kind", "database") != NULL &&
-               cJSON_AddStringToObject(store, "state", failing ? "failing" : "ok") != NULL;
+        write_kind(out, "database", turns_failing(api->turns, &reason));
+    } else if (api->store == NULL) {
+        json_out_text(out, "kind", "memory");
+    } else {
+        store_stats(api->store, &stats);
+        write_kind(out, "directory", stats.failing);
+        json_out_int(out, "bytes", (int64_t)stats.bytes);
+        json_out_int(out, "commits", (int64_t)stats.commits);
+        json_out_thousandths(out, "last_commit_ms", (uint64_t)stats.last_commit_us);
     }
-    if (api->store == NULL)
-        return cJSON_AddStringToObject(store, "kind", "memory") != NULL;
-    store_stats(api->store, &stats);
-    return cJSON_AddStringToObject(store, "kind", "directory") != NULL &&
-           cJSON_AddStringToObject(store, "state", stats.failing ? "failing" : "ok") != NULL &&
-           json_add_int(store, "bytes", (int64_t)stats.bytes) &&
-           json_add_int(store, "commits", (int64_t)stats.commits) &&
-           cJSON_AddNumberToObject(store, "last_commit_ms", (double)stats.last_commit_us / 1000) !=
-               NULL;
+    json_out_close(out, '}');
 }
 
 /* What the asker's token allows; `queue` is "" for all. Without tokens everybody is an admin. */
@@ -68,23 +77,23 @@ static enum scope scope_of(const struct call *call, char queue[JOBD_QUEUE_NAME_M
     return auth_grant(call->api->auth, token, size, queue);
 }
 
-static bool add_queues(const struct api *api, cJSON *status, const char *only)
+static void write_queues(struct json_out *out, const struct api *api, const char *only)
 {
-    cJSON *list = cJSON_AddArrayToObject(status, "queues");
-    bool whole = list != NULL;
-    for (uint32_t i = 0; i < jobd_queues_len(api->jobd) && whole; i++) {
+    json_out_open(out, "queues", '[');
+    for (uint32_t i = 0; i < jobd_queues_len(api->jobd); i++) {
         if (only[0] != '\0' && strcmp(only, jobd_queue_name(api->jobd, i)) != 0)
             continue;
         struct jobd_stats stats;
         jobd_stats(api->jobd, i, clock_now_us(), &stats);
         if (stats.gone)
             continue;
-        cJSON *queue = queue_json(api, i, &stats);
-        whole = queue != NULL && cJSON_AddItemToArray(list, queue) &&
-                queue_json_add_keys(api, i, &stats, queue) &&
-                history_add_queue(api->history, queue, i);
+        json_out_open(out, NULL, '{');
+        queue_json_write(out, api, i, &stats);
+        queue_json_write_keys(out, api, i, &stats);
+        history_write_queue(out, api->history, i);
+        json_out_close(out, '}');
     }
-    return whole;
+    json_out_close(out, ']');
 }
 
 static enum step answer_status(struct call *call, enum jobd_result result)
@@ -92,19 +101,26 @@ static enum step answer_status(struct call *call, enum jobd_result result)
     const struct api *api = call->api;
     char only[JOBD_QUEUE_NAME_MAX + 1];
     enum scope scope = scope_of(call, only);
-    cJSON *status = cJSON_CreateObject();
+    uint32_t queues = only[0] != '\0' ? 1 : jobd_queues_len(api->jobd);
     uint64_t last_event = live_last_event(api->live);
+    struct json_out out;
     (void)result;
-    bool whole =
-        cJSON_AddStringToObject(status, "version", JOBD_VERSION) != NULL &&
-        json_add_int(status, "uptime_s", (clock_now_us() - api->started_us) / CLOCK_SECOND_US) &&
-        add_ready(api, status) && add_memory(api, status) && add_connections(api, status) &&
-        add_store(api, status) &&
-        cJSON_AddStringToObject(status, "scope", scope_name(scope)) != NULL &&
-        (only[0] == '\0' || cJSON_AddStringToObject(status, "queue", only) != NULL) &&
-        (last_event == 0 || json_add_int(status, "last_event", (int64_t)last_event)) &&
-        add_queues(api, status, only);
-    return respond_json(call, 200, status, whole);
+    json_out_begin(&out, STATUS_BYTES + (size_t)queues * (QUEUE_JSON_BYTES + HISTORY_JSON_BYTES));
+    json_out_open(&out, NULL, '{');
+    json_out_text(&out, "version", JOBD_VERSION);
+    json_out_int(&out, "uptime_s", (clock_now_us() - api->started_us) / CLOCK_SECOND_US);
+    write_ready(&out, api);
+    write_memory(&out, api);
+    write_connections(&out, api);
+    write_store(&out, api);
+    json_out_text(&out, "scope", scope_name(scope));
+    if (only[0] != '\0')
+        json_out_text(&out, "queue", only);
+    if (last_event != 0)
+        json_out_int(&out, "last_event", (int64_t)last_event);
+    write_queues(&out, api, only);
+    json_out_close(&out, '}');
+    return respond_written(call, 200, &out);
 }
 
 const struct endpoint status_endpoints[] = {

@@ -1,37 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/json_scan.h"
-#include "base/text.h"
-#include "base/utf8.h"
-
-bool json_add_int(cJSON *object, const char *name, int64_t value)
-{
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRId64, value);
-    return cJSON_AddRawToObject(object, name, digits) != NULL;
-}
-
-bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size)
-{
-    char *text = utf8_repaired(bytes, size);
-    bool added = text != NULL && cJSON_AddStringToObject(object, name, text) != NULL;
-    free(text);
-    return added;
-}
-
-bool json_add_time(cJSON *object, const char *name, int64_t us)
-{
-    char time[TEXT_TIME_SIZE];
-    text_time(clock_wall_us(us), time);
-    return cJSON_AddStringToObject(object, name, time) != NULL;
-}
 
 char *json_text(const cJSON *object)
 {

@@ -7,15 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A whole number, exact up to 2^63 (cJSON's own numbers are doubles). */
-bool json_add_int(cJSON *object, const char *name, int64_t value);
-
-/* Whatever bytes a client has sent, as a string: what is not UTF-8 is replaced by U+FFFD. */
-bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size);
-
-/* RFC 3339, of a moment of clock_now_us(), by the wall clock as it is now. */
-bool json_add_time(cJSON *object, const char *name, int64_t us);
-
 /* The object as one line, with a line feed at its end, to be freed; NULL when `object` is, or
  * memory is short. */
 char *json_text(const cJSON *object);

@@ -139,6 +139,16 @@ void json_out_int(struct json_out *out, const char *name, int64_t value)
     put(out, digits, strlen(digits));
 }
 
+void json_out_thousandths(struct json_out *out, const char *name, uint64_t value)
+{
+    unsigned rest = (unsigned)(value % 1000);
+    const char fraction[] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+                             (char)('0' + rest % 10)};
+    json_out_int(out, name, (int64_t)(value / 1000));
+    if (rest != 0)
+        put(out, fraction, rest % 100 == 0 ? 2 : rest % 10 == 0 ? 3 : 4);
+}
+
 void json_out_bool(struct json_out *out, const char *name, bool value)
 {
     json_out_raw(out, name, value ? "true" : "false", value ? 4 : 5);
@@ -191,17 +201,6 @@ void json_out_time(struct json_out *out, const char *name, int64_t us)
     to += TEXT_TIME_SIZE - 1;
     *to++ = '"';
     written(out, to);
-}
-
-void json_out_members(struct json_out *out, const cJSON *object)
-{
-    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
-    size_t size = text != NULL ? strlen(text) : 0;
-    if (text == NULL)
-        out->short_memory = true;
-    else if (size > 2)
-        json_out_raw(out, NULL, text + 1, size - 2);
-    free(text);
 }
 
 struct json_mark json_out_mark(const struct json_out *out)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON written as text, one value after the other, without a tree: for large answers. Its bytes are
- * those that a tree of json.h would be printed as. When memory is short that is noted, and nothing
- * is written any more: json_out_line() says so at the end. */
+/* JSON written as text, one value after the other, without a tree; its bytes are those that cJSON
+ * would print, but whole numbers are exact up to 2^63. When memory is short that is noted, and
+ * nothing is written any more: json_out_line() says so at the end. */
 #pragma once
 
-#include "base/json.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct json_out {
     char *text; /* from malloc(), or NULL; `used` bytes, without a NUL */
@@ -24,21 +26,20 @@ void json_out_open(struct json_out *out, const char *name, char bracket);
 void json_out_close(struct json_out *out, char bracket);
 
 void json_out_int(struct json_out *out, const char *name, int64_t value);
+/* So many thousandths, with no more digits than they need: 1500 is 1.5. */
+void json_out_thousandths(struct json_out *out, const char *name, uint64_t value);
 void json_out_bool(struct json_out *out, const char *name, bool value);
 void json_out_null(struct json_out *out, const char *name);
 /* UTF-8. */
 void json_out_text(struct json_out *out, const char *name, const char *text);
-/* Whatever bytes a client has sent, as json_add_bytes(). */
+/* Whatever bytes a client has sent: what is not UTF-8 is replaced by U+FFFD. */
 void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size);
 /* Any bytes, in base64 (RFC 4648). */
 void json_out_base64(struct json_out *out, const char *name, const void *bytes, size_t size);
-/* As json_add_time(). */
+/* RFC 3339, of a moment of clock_now_us(), by the wall clock as it is now. */
 void json_out_time(struct json_out *out, const char *name, int64_t us);
 /* JSON as it stands; a copy. */
 void json_out_raw(struct json_out *out, const char *name, const char *json, size_t size);
-/* The members of an object, without its braces; NULL: memory was short for it. */
-void json_out_members(struct json_out *out, const cJSON *object);
-
 /* Where writing stands, and back to there: what has been written since is taken back. */
 struct json_mark {
     size_t used;

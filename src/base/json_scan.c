@@ -96,16 +96,6 @@ char json_escape_letter(char c)
     return at != NULL ? letters[at - special] : '\0';
 }
 
-size_t json_string_bytes(const char *string)
-{
-    size_t bytes = 2;
-    for (; *string != '\0'; string++)
-        bytes += json_escape_letter(*string) != '\0' ? 2
-                 : (unsigned char)*string < ' '      ? sizeof "\\u0000" - 1
-                                                     : 1;
-    return bytes;
-}
-
 char *json_escape(const char *string, char *out, size_t size)
 {
     size_t used = 0;

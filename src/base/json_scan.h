@@ -20,9 +20,6 @@ const char *json_cut_key(const char *text, size_t *size);
 /* The letter that stands for this character behind a backslash: n for a line feed; 0: none does. */
 char json_escape_letter(char c);
 
-/* Bytes that the string takes as JSON, its quotes included. */
-size_t json_string_bytes(const char *string);
-
 /* The string as JSON, without quotes, in printable ASCII alone; cut where it does not fit into
  * `size`, which is at least 7. Bytes that are not ASCII are taken for ISO 8859-1. Returns `out`. */
 char *json_escape(const char *string, char *out, size_t size);

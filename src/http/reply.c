@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/json_out.h"
 #include "http/request.h"
 #include "base/verify.h"
+
+enum { PROBLEM_BYTES = 96 }; /* a problem without its detail, at most about */
 
 void reply_field(struct reply *reply, const char *name, const char *format, ...)
 {
@@ -92,15 +94,21 @@ const char *reply_phrase(unsigned status)
     return "Error"; /* a row is missing */
 }
 
-struct cJSON *reply_problem(unsigned status, const char *detail)
+void reply_write_problem(struct json_out *out, unsigned status, const char *detail)
 {
-    cJSON *problem = cJSON_CreateObject();
-    if (json_add_int(problem, "status", status) &&
-        cJSON_AddStringToObject(problem, "title", reply_phrase(status)) != NULL &&
-        cJSON_AddStringToObject(problem, "detail", detail) != NULL)
-        return problem;
-    cJSON_Delete(problem);
-    return NULL;
+    json_out_int(out, "status", status);
+    json_out_text(out, "title", reply_phrase(status));
+    json_out_text(out, "detail", detail);
+}
+
+static char *problem_line(unsigned status, const char *detail)
+{
+    struct json_out out;
+    json_out_begin(&out, strlen(detail) + PROBLEM_BYTES);
+    json_out_open(&out, NULL, '{');
+    reply_write_problem(&out, status, detail);
+    json_out_close(&out, '}');
+    return json_out_line(&out);
 }
 
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail)
@@ -108,9 +116,7 @@ void reply_error(struct reply *reply, bool wants_json, unsigned status, const ch
     reply->status = status;
     reply->type = wants_json ? TYPE_PROBLEM : TYPE_TEXT;
     if (wants_json) {
-        cJSON *problem = reply_problem(status, detail);
-        reply->owned = json_text(problem);
-        cJSON_Delete(problem);
+        reply->owned = problem_line(status, detail);
     } else if (asprintf(&reply->owned, "%s\n", detail) < 0) {
         reply->owned = NULL;
     }

@@ -12,8 +12,8 @@
 #include "jobd/queue.h"
 #include "jobd/turns.h"
 
-struct cJSON;
 struct endpoint;
+struct json_out;
 
 enum {
     REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
@@ -198,8 +198,8 @@ bool reply_next_field(const struct reply *reply, size_t *at, const char **name, 
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
 /* The phrase that goes with a status. */
 const char *reply_phrase(unsigned status);
-/* Such a problem, to which members can be added: the caller's; NULL when memory is short. */
-struct cJSON *reply_problem(unsigned status, const char *detail);
+/* Writes the members of such a problem; others may follow. */
+void reply_write_problem(struct json_out *out, unsigned status, const char *detail);
 
 /* Serves a request. True: the reply is filled in. False: request->waiter has begun to wait, and
  * once it has been woken, which may be at once, the handler is called again, with `resumed`. */

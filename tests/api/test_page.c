@@ -280,8 +280,15 @@ static void samples_are_what_came_between(void **state)
         now_us = next_us;
         next_us = history_sample(history, now_us);
     }
-    cJSON *object = cJSON_CreateObject();
-    assert_true(history_add_queue(history, object, QUEUE));
+    struct json_out out;
+    json_out_begin(&out, 0);
+    json_out_open(&out, NULL, '{');
+    history_write_queue(&out, history, QUEUE);
+    json_out_close(&out, '}');
+    char *line = json_out_line(&out);
+    assert_non_null(line);
+    cJSON *object = cJSON_Parse(line);
+    free(line);
     const cJSON *waiting = item(item(object, "history"), "waiting");
     const cJSON *rejected = item(item(object, "history"), "rejected");
     assert_int_equal(cJSON_GetArraySize(waiting), HISTORY_SAMPLES);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole numbers, one line of text, and the lines that keys stand on. */
+/* One line of text, and the lines that keys stand on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,68 +25,17 @@ static void assert_written(const cJSON *object, const char *expected)
     free(text);
 }
 
-static void whole_numbers_are_exact(void **state)
-{
-    static const struct {
-        int64_t value;
-        const char *text;
-    } rows[] = {
-        {0, "{\"n\":0}\n"},
-        {1, "{\"n\":1}\n"},
-        {-1, "{\"n\":-1}\n"},
-        {1000000000, "{\"n\":1000000000}\n"},
-        {INT64_C(9007199254740993), "{\"n\":9007199254740993}\n"}, /* 2^53 + 1: no double */
-        {INT64_C(-9007199254740993), "{\"n\":-9007199254740993}\n"},
-        {INT64_MAX - 1, "{\"n\":9223372036854775806}\n"},
-        {INT64_MAX, "{\"n\":9223372036854775807}\n"},
-        {INT64_MIN, "{\"n\":-9223372036854775808}\n"},
-    };
-    (void)state;
-    for (size_t i = 0; i < LEN(rows); i++) {
-        cJSON *object = cJSON_CreateObject();
-        assert_true(json_add_int(object, "n", rows[i].value));
-        assert_written(object, rows[i].text);
-        cJSON_Delete(object);
-    }
-}
-
-static void the_bytes_of_a_string_are_known(void **state)
-{
-    struct chance chance = chance_begin();
-    (void)state;
-    for (unsigned i = 0; i < 2000; i++) {
-        char string[40] = "";
-        for (unsigned k = chance_below(&chance, sizeof string); k-- > 0;)
-            string[k] = (char)(1 + chance_below(&chance, i % 2 == 0 ? 255 : 40));
-        cJSON *json = cJSON_CreateString(string);
-        char *text = cJSON_PrintUnformatted(json);
-        assert_non_null(text);
-        assert_int_equal(json_string_bytes(string), strlen(text));
-        cJSON_free(text);
-        cJSON_Delete(json);
-    }
-}
-
 static void a_text_is_one_line(void **state)
 {
     cJSON *object = cJSON_CreateObject(), *inner = cJSON_CreateArray();
     (void)state;
     assert_written(object, "{}\n");
-    assert_true(json_add_time(object, "at", INT64_C(951782400123456)));
     assert_non_null(cJSON_AddStringToObject(object, "a\nkey", "two\r\nlines \"\\ \x01"));
     assert_true(cJSON_AddItemToObject(object, "list", inner));
     assert_true(cJSON_AddItemToArray(inner, cJSON_CreateNull()));
-    assert_written(object, "{\"at\":\"2000-02-29T00:00:00.123Z\","
-                           "\"a\\nkey\":\"two\\r\\nlines \\\"\\\\ \\u0001\",\"list\":[null]}\n");
+    assert_written(object, "{\"a\\nkey\":\"two\\r\\nlines \\\"\\\\ \\u0001\",\"list\":[null]}\n");
     cJSON_Delete(object);
     assert_null(json_text(NULL));
-}
-
-static void nothing_is_added_to_nothing(void **state)
-{
-    (void)state;
-    assert_false(json_add_int(NULL, "n", 1));
-    assert_false(json_add_time(NULL, "at", 1));
 }
 
 /* ---- lines */
@@ -325,10 +274,7 @@ static void each_key_of_any_text_has_its_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_numbers_are_exact),
-        cmocka_unit_test(the_bytes_of_a_string_are_known),
         cmocka_unit_test(a_text_is_one_line),
-        cmocka_unit_test(nothing_is_added_to_nothing),
         cmocka_unit_test(a_characters_line),
         cmocka_unit_test(a_keys_line),
         cmocka_unit_test(what_a_nul_cuts_has_a_key),
