@@ -211,7 +211,7 @@ build/examples/worker-go: tests/examples/worker.go
 
 build/examples/worker-rs: tests/examples/worker.rs
 	$(Q)mkdir -p $(@D)
-	$(Q)env -u MAKEFLAGS rustc -O -o $@ $<
+	$(Q)env -u MAKEFLAGS -u MFLAGS rustc -O -o $@ $<
 
 build/examples/worker.jar: tests/examples/Worker.java
 	$(Q)mkdir -p $(@D)/java

@@ -141,6 +141,22 @@ static bool write_rows(struct turns *turns)
 
 /* ---- a turn */
 
+/* Its clock may go back, as by a failover to a machine whose clock is behind: time is that of the
+ * log then, and stands still. */
+static void note_clock(struct turns *turns, int64_t database_us)
+{
+    int64_t behind_us = turns->turn_at_us - database_us;
+    if (!turns->stands_still && behind_us >= CLOCK_SECOND_US) {
+        log_warn("%s: the database's clock has gone back by %lld s: delays, leases and schedules "
+                 "stand still until it has caught up",
+                 turns->config.name, (long long)(behind_us / CLOCK_SECOND_US));
+        turns->stands_still = true;
+    } else if (turns->stands_still && behind_us == 0) {
+        log_info("%s: the database's clock has caught up", turns->config.name);
+        turns->stands_still = false;
+    }
+}
+
 /* LEDGER_OK, and the engine knows all there is, or needs to be read anew; but for the first the
  * turn has not begun. */
 static enum ledger_result begin(struct turns *turns, struct problem *problem)
@@ -161,6 +177,7 @@ static enum ledger_result begin(struct turns *turns, struct problem *problem)
     if (result != LEDGER_OK)
         return result;
     turns->format = turn.format;
+    note_clock(turns, turn.now_us);
     clock_follow(turns->turn_at_us, false);
     turns->ahead_us = clock_now_us() - turns->turn_at_us;
     if (turns->lasting)

@@ -45,6 +45,7 @@ struct turns {
     size_t rows_len;
     uint64_t turn; /* number of the one that goes on */
     int64_t turn_at_us;
+    bool stands_still;      /* the database's clock is behind the log */
     unsigned format;        /* of entries, as the last turn was told */
     struct turn_list held;  /* that have run in it */
     struct turn_list looks; /* that wait for the next reading */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -186,7 +187,52 @@ static uint64_t admitted(struct asker *asker)
     return stats.admitted;
 }
 
+/* By ten seconds, from the next turn on; in the thread that reads it. */
+static enum jobd_result put_back(struct asker *asker)
+{
+    scene.ledger.now_us -= INT64_C(10000000);
+    return put(asker);
+}
+
+static enum jobd_result put_forward(struct asker *asker)
+{
+    scene.ledger.now_us += INT64_C(20000000);
+    return put(asker);
+}
+
+/* What is written to standard error while this is asked for, and then a put. */
+static void assert_logged(enum jobd_result (*verb)(struct asker *), const char *expected)
+{
+    char said[1024];
+    int ends[2], kept = dup(STDERR_FILENO);
+    struct asker asker;
+    assert_true(kept >= 0 && pipe(ends) == 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(ask(&asker, verb, FAULT_NONE), JOBD_OK);
+    wait_sync_release(&asker.sync);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+        wait_sync_release(&asker.sync);
+    }
+    assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    close(kept);
+    close(ends[1]);
+    ssize_t size = read(ends[0], said, sizeof said - 1);
+    close(ends[0]);
+    said[size > 0 ? size : 0] = '\0';
+    const char *found = strstr(said, expected);
+    assert_non_null(found);
+    assert_null(strstr(found + 1, expected)); /* once */
+}
+
 /* ---- tests */
+
+static void test_a_clock_that_goes_back_is_logged(void **state)
+{
+    (void)state;
+    assert_logged(put_back, "warn memory: the database's clock has gone back by 10 s: ");
+    assert_logged(put_forward, "info memory: the database's clock has caught up\n");
+}
 
 static void test_what_is_written_is_told(void **state)
 {
@@ -464,6 +510,7 @@ int main(void)
 #define TURNS_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
     const struct CMUnitTest tests[] = {
         TURNS_TEST(test_what_is_written_is_told),
+        TURNS_TEST(test_a_clock_that_goes_back_is_logged),
         TURNS_TEST(test_what_is_lost_was_not_done),
         TURNS_TEST(test_a_slow_answer_is_an_answer),
         TURNS_TEST(test_what_nobody_said_is_found_out),
