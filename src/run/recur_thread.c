@@ -57,7 +57,7 @@ static bool timer_was_set(const struct recur *recur)
     return is_none && errno == ECANCELED;
 }
 
-/* Until the clock shows this, or somebody wakes us. True: it was set. */
+/* Until the clock shows this, or somebody wakes us, or may have. True: it was set. */
 static bool watch(const struct recur *recur, int64_t at_us, bool ends)
 {
     const int64_t before_us = apart_us();
@@ -74,8 +74,8 @@ static bool watch(const struct recur *recur, int64_t at_us, bool ends)
             return true;
         if (ready > 0 && fds[0].revents != 0)
             fds[0].fd = -1; /* too early, as the clock shows it */
-        if (ready > 0 && fds[1].revents != 0)
-            break;
+        if (ready < 0 || fds[1].revents != 0)
+            break; /* what cannot be waited for is looked at */
     }
     return false;
 }

@@ -501,6 +501,24 @@ static void without_descriptors_it_does_not_spin(void **state)
     client_free(client);
 }
 
+/* Its threads can wait for nothing, and hear of the end all the same. */
+static void without_descriptors_it_ends(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    struct rlimit few;
+    (void)state;
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n"); /* it is connected */
+    assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, NULL, &few), 0);
+    few.rlim_cur = 1;
+    assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &few, NULL), 0);
+    assert_int_equal(client_send(client, "PUT", "/schedules/tick?every=1h", NULL, NULL)->status,
+                     201);
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+}
+
 /* ---- resets */
 
 static void reset(int fd)
@@ -561,6 +579,7 @@ int main(void)
         TEST(clients_reset),
         TEST(it_stands_still),
         TEST(without_descriptors_it_does_not_spin),
+        TEST(without_descriptors_it_ends),
         TEST(the_wall_clock_jumps),
         TEST(the_wall_clock_is_set),
         TEST(schedules_go_by_the_clock_that_is_shown),
