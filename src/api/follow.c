@@ -10,7 +10,6 @@
 
 #include "api/respond.h"
 #include "api/topics.h"
-#include "base/base64.h"
 #include "base/text.h"
 #include "base/utf8.h"
 

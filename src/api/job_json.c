@@ -49,22 +49,16 @@ static void write_after(struct json_out *out, const char *after)
     write_lines(out, "after", after + (whatever ? size : 0), line_as_path);
 }
 
-static void write_text(struct json_out *out, const char *name, const char *text)
-{
-    if (text[0] != '\0')
-        json_out_text(out, name, text);
-}
-
 void job_json_write_words(struct json_out *out, const struct api *api, uint64_t id)
 {
     struct jobd_blob *words = NULL;
     if (jobd_get_blob(api->jobd, id, JOBD_WORDS, &words) != JOBD_OK || words == NULL)
         return;
-    write_text(out, "key", jobd_text(words, JOBD_GROUP));
+    json_out_text_if(out, "key", jobd_text(words, JOBD_GROUP));
     job_json_write_tags(out, jobd_text(words, JOBD_TAGS));
     write_after(out, jobd_text(words, JOBD_AFTER));
-    write_text(out, "schedule", jobd_text(words, JOBD_SCHEDULE));
-    write_text(out, "callback", jobd_text(words, JOBD_CALLBACK));
+    json_out_text_if(out, "schedule", jobd_text(words, JOBD_SCHEDULE));
+    json_out_text_if(out, "callback", jobd_text(words, JOBD_CALLBACK));
     jobd_blob_unref(words);
 }
 
@@ -156,7 +150,7 @@ void job_json_write(struct json_out *out, const struct api *api, const struct jo
         json_out_int(out, "output_bytes", (int64_t)info->output_bytes);
     if (info->output_truncated)
         json_out_bool(out, "output_truncated", true);
-    write_text(out, "trace", info->trace);
+    json_out_text_if(out, "trace", info->trace);
     if (info->batched)
         write_batch(out, api, info->id);
     if (info->source != 0)

@@ -19,6 +19,6 @@ void job_json_write_words(struct json_out *out, const struct api *api, uint64_t 
 /* The member `tags`, if there are any: a line feed ends each tag in the text. */
 void job_json_write_tags(struct json_out *out, const char *tags);
 
-/* The job as an item of a list; nothing when it has been forgotten since, so that a list shows no
- * job without its texts. */
+/* The job as an item of a list; nothing when it has texts and has been forgotten since, so that a
+ * list shows no job without its texts. */
 void job_json_write_row(struct json_out *out, const struct api *api, const struct jobd_info *info);

@@ -6,10 +6,7 @@
 #include "api/queue_json.h"
 #include "api/respond.h"
 
-enum {
-    KEYS_BYTES = 240, /* of a queue with a few keys, about */
-    COUNTS_BYTES = 64 /* an answer that says how many jobs, at most */
-};
+enum { KEYS_BYTES = 240 /* of a queue with a few keys, about */ };
 
 struct queue_state {
     uint32_t queue, to;
@@ -110,7 +107,7 @@ static enum step answer_purge(struct call *call, enum jobd_result result)
         return respond_result(call, result);
     if (call->request->wants_json) {
         struct json_out out;
-        json_out_begin(&out, COUNTS_BYTES);
+        json_out_begin(&out, OBJECT_BYTES);
         json_out_open(&out, NULL, '{');
         json_out_int(&out, "purged", purged);
         json_out_close(&out, '}');
@@ -151,7 +148,7 @@ static enum step answer_move(struct call *call, enum jobd_result result)
     uint32_t left = stats.waiting;
     if (call->request->wants_json) {
         struct json_out out;
-        json_out_begin(&out, COUNTS_BYTES);
+        json_out_begin(&out, OBJECT_BYTES);
         json_out_open(&out, NULL, '{');
         json_out_int(&out, "moved", moved);
         json_out_int(&out, "left", left);

@@ -27,12 +27,6 @@ static void write_duration(struct json_out *out, const char *name, int64_t us)
     json_out_text(out, name, text);
 }
 
-static void write_text(struct json_out *out, const char *name, const char *text)
-{
-    if (text[0] != '\0')
-        json_out_text(out, name, text);
-}
-
 /* ---- its parts */
 
 static void write_plan(struct json_out *out, const struct jobd_schedule *schedule)
@@ -49,7 +43,7 @@ static void write_payload(struct json_out *out, const struct jobd_blob *payload)
 {
     json_out_int(out, "payload_bytes", payload != NULL ? (int64_t)payload->size : 0);
     if (payload != NULL)
-        write_text(out, "content_type", payload->type);
+        json_out_text_if(out, "content_type", payload->type);
 }
 
 static void write_job_options(struct json_out *out, const struct jobd_schedule *schedule)
@@ -60,9 +54,9 @@ static void write_job_options(struct json_out *out, const struct jobd_schedule *
         json_out_int(out, "attempts", schedule->attempts);
     write_duration(out, "timeout", schedule->timeout_us);
     write_duration(out, "expires", schedule->expires_us);
-    write_text(out, "key", schedule->texts[JOBD_GROUP]);
+    json_out_text_if(out, "key", schedule->texts[JOBD_GROUP]);
     job_json_write_tags(out, schedule->texts[JOBD_TAGS]);
-    write_text(out, "callback", schedule->texts[JOBD_CALLBACK]);
+    json_out_text_if(out, "callback", schedule->texts[JOBD_CALLBACK]);
     write_payload(out, schedule->payload);
 }
 

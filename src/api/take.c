@@ -9,7 +9,6 @@
 #include "api/job_json.h"
 #include "api/lease_values.h"
 #include "api/respond.h"
-#include "base/base64.h"
 #include "base/container.h"
 #include "base/random.h"
 #include "base/text.h"

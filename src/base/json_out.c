@@ -165,6 +165,12 @@ void json_out_text(struct json_out *out, const char *name, const char *text)
     put_string(out, (const unsigned char *)text, strlen(text));
 }
 
+void json_out_text_if(struct json_out *out, const char *name, const char *text)
+{
+    if (text[0] != '\0')
+        json_out_text(out, name, text);
+}
+
 void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size)
 {
     if (utf8_valid(bytes, size)) {
@@ -220,6 +226,13 @@ void json_out_next_line(struct json_out *out)
     out->goes_on = false;
 }
 
+/* Its text, without most of the room that is left over. */
+static char *fitted(const struct json_out *out)
+{
+    char *text = out->used < out->room / 2 ? realloc(out->text, out->used) : NULL;
+    return text != NULL ? text : out->text;
+}
+
 char *json_out_line(struct json_out *out)
 {
     char *line = NULL;
@@ -227,7 +240,7 @@ char *json_out_line(struct json_out *out)
     if (out->short_memory)
         free(out->text);
     else
-        line = out->text;
+        line = fitted(out);
     *out = (struct json_out){.short_memory = true};
     return line;
 }

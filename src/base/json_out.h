@@ -32,6 +32,8 @@ void json_out_bool(struct json_out *out, const char *name, bool value);
 void json_out_null(struct json_out *out, const char *name);
 /* UTF-8. */
 void json_out_text(struct json_out *out, const char *name, const char *text);
+/* The same, but nothing where the text is empty. */
+void json_out_text_if(struct json_out *out, const char *name, const char *text);
 /* Whatever bytes a client has sent: what is not UTF-8 is replaced by U+FFFD. */
 void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size);
 /* Any bytes, in base64 (RFC 4648). */
