@@ -171,14 +171,9 @@ void json_out_text_if(struct json_out *out, const char *name, const char *text)
         json_out_text(out, name, text);
 }
 
-void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size)
+/* Frees the text; NULL: memory was short for it. */
+static void put_made(struct json_out *out, const char *name, char *text)
 {
-    if (utf8_valid(bytes, size)) {
-        put_name(out, name);
-        put_string(out, bytes, size);
-        return;
-    }
-    char *text = utf8_repaired(bytes, size);
     if (text != NULL)
         json_out_text(out, name, text);
     else
@@ -186,14 +181,19 @@ void json_out_bytes(struct json_out *out, const char *name, const void *bytes, s
     free(text);
 }
 
+void json_out_bytes(struct json_out *out, const char *name, const void *bytes, size_t size)
+{
+    if (utf8_valid(bytes, size)) {
+        put_name(out, name);
+        put_string(out, bytes, size);
+        return;
+    }
+    put_made(out, name, utf8_repaired(bytes, size));
+}
+
 void json_out_base64(struct json_out *out, const char *name, const void *bytes, size_t size)
 {
-    char *text = base64_text(bytes, size);
-    if (text != NULL)
-        json_out_text(out, name, text);
-    else
-        out->short_memory = true;
-    free(text);
+    put_made(out, name, base64_text(bytes, size));
 }
 
 void json_out_time(struct json_out *out, const char *name, int64_t us)
