@@ -80,15 +80,23 @@ void events_gather(struct live *live)
     struct jobd_event *batch = live->frames.readers > 0 ? live->frames.batch : NULL;
     uint64_t base = live->frames.base;
     mutex_unlock(&live->lock);
+    const uint64_t until = jobd_events_last(jobd);
     size_t len = BATCH;
-    while (batch != NULL && len == BATCH) {
+    uint64_t number = 0;
+    while (batch != NULL && len == BATCH && number < until) {
         struct jobd_blob *texts[BATCH];
         len = jobd_events(jobd, batch, BATCH);
         for (size_t i = 0; i < len; i++)
             texts[i] = text_of(live, &batch[i], base);
+        number = len > 0 ? batch[len - 1].number : 0;
         mutex_lock(&live->lock);
         for (size_t i = 0; i < len; i++)
             add_locked(live, &batch[i], texts[i]);
+        mutex_unlock(&live->lock);
+    }
+    if (batch != NULL && len == BATCH) { /* the engine tells only of what comes after none */
+        mutex_lock(&live->lock);
+        live_poke_locked(live);
         mutex_unlock(&live->lock);
     }
 }

@@ -108,7 +108,8 @@ ssize_t live_copy(const char *text, size_t size, size_t *at, char *to, size_t ma
 
 /* ---- events.c, follow.c: called by the thread, without the lock */
 
-/* Asks the engine for what is new. */
+/* Asks the engine for what is new. What comes meanwhile is for the next round, which they ask for:
+ * otherwise no stream would get its turn while jobs change faster than that can be told. */
 void events_gather(struct live *live);
 void follow_gather(struct live *live);
 /* Frees what is kept; no stream is left. */
