@@ -30,10 +30,20 @@ static void tell_lease_locked(struct op *op, struct job *job, struct jobd_waiter
         taker->task.payload = jobd_blob_ref(job->payload);
 }
 
+/* Who had it before is too late from now on. */
+static void overtake_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    const struct lease *lease;
+    while ((lease = lease_overtake(&op->jobd->leases, job)) != NULL)
+        if (op->jobd->share != NULL)
+            share_touch_lease_locked(op, lease);
+}
+
 static void apply_start_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     job->start_pending = false;
+    overtake_locked(op, job);
     if (change->waiter != NULL && job->leased)
         tell_lease_locked(op, job, change->waiter);
     events_note_locked(op, job, JOBD_QUEUED);

@@ -84,6 +84,20 @@ const struct lease *lease_expired(const struct leases *leases, const struct job 
     return NULL;
 }
 
+struct lease *lease_overtake(struct leases *leases, const struct job *job)
+{
+    struct lease *lease;
+    LIST_FOREACH(lease, bucket_of_job(leases, job->id), of_job)
+    {
+        if (lease->job_id == job->id && lease->job == NULL && lease->report == LEASE_NO_REPORT &&
+            lease->attempt != LEASE_OVERTAKEN) {
+            lease->attempt = LEASE_OVERTAKEN;
+            return lease;
+        }
+    }
+    return NULL;
+}
+
 static int make_buckets(struct leases *leases)
 {
     size_t len = 1;
@@ -201,6 +215,7 @@ void lease_note(struct leases *leases, const struct lease *over)
         TAILQ_INSERT_TAIL(&leases->spare, lease, link);
     }
     lease->report = over->report;
+    lease->attempt = over->attempt;
     lease->began_us = over->began_us;
 }
 

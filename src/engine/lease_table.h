@@ -13,6 +13,10 @@ struct job;
 /* The last report of a lease's holder. */
 enum lease_report { LEASE_NO_REPORT, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED };
 
+/* No attempt has this number. The number of its own does not tell whether a late report may count:
+ * one that goes back, or is retried by hand, leaves it to the next. */
+enum { LEASE_OVERTAKEN = UINT16_MAX };
+
 /* A lease is held until a report of its holder, its deadline, or a cancel ends it. One that is over
  * stays known until its record is needed, the first that ended first: so that a late or a repeated
  * report can be told from a stranger's. */
@@ -25,7 +29,7 @@ struct lease {
     uint64_t job_id;    /* of the same, also when it is over */
     int64_t started_us; /* its attempt, for who asks */
     int64_t began_us;   /* the same, for its timeout: later when the server was away meanwhile */
-    uint32_t attempt;
+    uint32_t attempt;   /* LEASE_OVERTAKEN: it is over, and another has had the job since */
     /* Held: being written; over: what ended it, LEASE_NO_REPORT: it expired or was revoked. */
     enum lease_report report;
     char token[JOBD_TOKEN_SIZE]; /* "": never used */
@@ -53,6 +57,9 @@ void leases_release(struct leases *leases);
 /* Of this attempt. There must be room. */
 struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
                           int64_t until_us);
+/* An attempt of this job begins: the next of its leases that is over, without a report, is
+ * overtaken now. NULL: there is none left. */
+struct lease *lease_overtake(struct leases *leases, const struct job *job);
 /* It is over; its record stays known. */
 void lease_revoke(struct leases *leases, struct lease *lease);
 /* One that was over before the process began: known too, when there is room. */

@@ -271,6 +271,38 @@ static void a_late_done_counts_until_somebody_takes_it(void **state)
     jobd_free(jobd);
 }
 
+/* Though an attempt that goes back, or is retried by hand, leaves its number to the next. */
+static void a_late_done_does_not_count_after_another_has_had_it(void **state)
+{
+    struct jobd *jobd = open_two(10, 1000);
+    struct jobd_receipt receipt;
+    (void)state;
+    uint64_t released = put_into(jobd, (struct jobd_put){.queue = 1}, 1);
+    assert_int_equal(lease(jobd, TOKEN, 100, 1), JOBD_OK);
+    jobd_tick(jobd, 200);
+    jobd_tick(jobd, 300);
+    assert_int_equal(lease(jobd, OTHER_TOKEN, 100, 300), JOBD_OK);
+    assert_int_equal(jobd_lease_release(jobd, OTHER_TOKEN, 0, NULL, 301), JOBD_OK);
+    assert_int_equal(say(jobd, JOBD_DONE, TOKEN, 302), JOBD_LEASE_EXPIRED);
+    assert_int_equal(state_of(jobd, released), JOBD_QUEUED);
+    assert_int_equal(jobd_cancel(jobd, released, NULL, 303), JOBD_OK);
+
+    uint64_t retried = put_into(jobd, (struct jobd_put){.queue = 1}, 400);
+    const char *first = "00000000000000000000000000000002",
+               *second = "00000000000000000000000000000003";
+    assert_int_equal(lease(jobd, first, 100, 400), JOBD_OK);
+    jobd_tick(jobd, 600);
+    assert_int_equal(jobd_cancel(jobd, retried, NULL, 601), JOBD_OK);
+    assert_int_equal(jobd_retry(jobd, retried, NULL, 602, &receipt), JOBD_OK);
+    assert_int_equal(say(jobd, JOBD_DONE, first, 603), JOBD_LEASE_EXPIRED);
+    assert_int_equal(lease(jobd, second, 100, 604), JOBD_OK);
+    jobd_tick(jobd, 800);
+    assert_int_equal(say(jobd, JOBD_DONE, first, 801), JOBD_LEASE_EXPIRED);
+    assert_int_equal(say(jobd, JOBD_DONE, second, 802), JOBD_OK);
+    assert_int_equal(state_of(jobd, retried), JOBD_DONE);
+    jobd_free(jobd);
+}
+
 static void a_word_may_be_said_again(void **state)
 {
     struct jobd *jobd = open_two(10, 1000);
@@ -319,6 +351,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_room_comes_first),
         cmocka_unit_test(a_refused_batch_counts_its_jobs),
         cmocka_unit_test(a_late_done_counts_until_somebody_takes_it),
+        cmocka_unit_test(a_late_done_does_not_count_after_another_has_had_it),
         cmocka_unit_test(a_word_may_be_said_again),
         cmocka_unit_test(a_lease_ends_with_the_timeout),
     };

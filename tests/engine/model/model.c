@@ -359,9 +359,16 @@ static void begin_probe(struct model *model, unsigned queue, uint64_t id)
     arm(model, queue);
 }
 
+static void overtake(struct model *model, uint64_t id)
+{
+    for (unsigned i = model->over_from; i < model->over_to; i++)
+        model->over[i].overtaken |= model->over[i].id == id;
+}
+
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
+    overtake(model, job->id);
     job->state = JOBD_RUNNING;
     job->attempt++;
     job->started_us = model->now_us;

@@ -91,6 +91,7 @@ enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
 struct model_lease {
     unsigned token, report, attempt;
     uint64_t id;
+    bool overtaken; /* another has had its job since */
 };
 
 struct model_batch {

@@ -129,7 +129,7 @@ enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsig
         *job = model_find(model, over->id);
         bool waits =
             *job != NULL && ((*job)->state == JOBD_QUEUED || (*job)->state == JOBD_SCHEDULED);
-        if (report != DONE_REPORT || over->report != NO_REPORT || !waits ||
+        if (report != DONE_REPORT || over->report != NO_REPORT || !waits || over->overtaken ||
             (*job)->attempt != over->attempt)
             return JOBD_LEASE_EXPIRED;
         over->report = DONE_REPORT;
