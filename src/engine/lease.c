@@ -25,7 +25,9 @@ enum { EXPIRE_AGAIN_US = 1000000 };
 static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
                                              bool written) REQUIRES(op->jobd->lock)
 {
-    bool was_written = change->repeated.lease->report == change->repeated.report;
+    const struct lease *lease = change->repeated.lease;
+    /* It failed, and has been made again, where the lease is held. */
+    bool was_written = lease->job == NULL && lease->report == change->repeated.report;
     (void)op;
     return written && was_written ? JOBD_REPEATED : JOBD_STORE_FAILED;
 }

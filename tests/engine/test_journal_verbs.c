@@ -190,6 +190,30 @@ static void test_a_late_report_beside_a_change(void **state)
     }
 }
 
+/* A report fails, and is made again while the one that repeated it is written: that is on no disk.
+ */
+static void test_a_repeated_report_of_one_that_failed(void **state)
+{
+    struct jobd *jobd = disk_open_engine(8, 0, 1);
+    struct person first, second, third;
+    (void)state;
+    uint64_t id = put(jobd);
+    (void)disk_lease(jobd, 1, TOKEN, 2);
+    assert_int_equal(end_attempt(jobd, BY_DONE, &first), JOBD_PENDING);
+    assert_int_equal(end_attempt(jobd, BY_DONE, &second), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 1, 0, 3), 1);
+    assert_int_equal(first.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(end_attempt(jobd, BY_DONE, &third), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 1, 64, 3), 1);
+    assert_int_equal(second.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
+    disk_write_all(jobd, 3);
+    assert_int_equal(third.waiter.result, JOBD_OK);
+    assert_int_equal(end_attempt(jobd, BY_DONE, &first), JOBD_REPEATED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* ---- many */
 
 static void test_a_purge_beside_a_change(void **state)
@@ -280,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_a_cancel_beside_a_report),
         cmocka_unit_test(test_all_that_match_beside_a_report),
         cmocka_unit_test(test_a_late_report_beside_a_change),
+        cmocka_unit_test(test_a_repeated_report_of_one_that_failed),
         cmocka_unit_test(test_a_purge_beside_a_change),
         cmocka_unit_test(test_what_a_purge_waits_for),
         cmocka_unit_test(test_a_batch_beside_a_put),
