@@ -5,6 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/breaker.h"
+#include "engine/describe.h"
 #include "engine/errors.h"
 #include "engine/histogram.h"
 #include "engine/said.h"
@@ -213,14 +214,6 @@ static void record_outcome(struct job_record *record, const struct change *chang
     }
 }
 
-/* It has references of these. */
-static void record_nothing_said(struct job_record *record)
-{
-    jobd_blob_unref(record->worker);
-    jobd_blob_unref(record->progress);
-    record->worker = record->progress = NULL;
-}
-
 static size_t outcome_bytes(const struct ending *ending)
 {
     return blob_weight(ending->outcome.output) + blob_weight(ending->outcome.error) +
@@ -255,7 +248,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
     if (to == JOBD_QUEUED) {
-        record_nothing_said(record);
+        describe_nothing_said(record);
         record->attempt--;
         record->state = waits_as(NULL, record->delayed);
     } else if (ending->has_outcome) {

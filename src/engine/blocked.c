@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/cancel_kind.h"
+#include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/edges.h"
 #include "engine/pins.h"
@@ -31,9 +32,7 @@ static void set_error_locked(struct op *op, struct job *job, const struct edge *
 static void describe_settle(const struct change *change, struct job_record *record)
 {
     const struct job_content content = replace_written(change->job);
-    jobd_blob_unref(record->worker);
-    jobd_blob_unref(record->progress);
-    record->worker = record->progress = NULL;
+    describe_nothing_said(record);
     record->state = waits_as(NULL, content.delayed);
     record->ready_us = content.ready_us;
     record->delayed = content.delayed;

@@ -40,6 +40,14 @@ void describe_content(struct job_record *record, const struct job_content *conte
     record->unexpiring = content->unexpiring;
 }
 
+/* A record has references of these. */
+void describe_nothing_said(struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+    record->worker = record->progress = NULL;
+}
+
 void describe_job(const char *queue, const struct job *job, const struct job_content *content,
                   struct job_record *record)
 {

@@ -11,3 +11,5 @@ void describe_content(struct job_record *record, const struct job_content *conte
  */
 void describe_job(const char *queue, const struct job *job, const struct job_content *content,
                   struct job_record *record);
+/* The job has no attempt of which anything has been said. */
+void describe_nothing_said(struct job_record *record);

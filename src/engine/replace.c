@@ -40,6 +40,7 @@ static void describe_replace(const struct change *change, struct job_record *rec
     record->token = "";
     record->output = record->error = record->errors = NULL;
     record->errors_us = 0;
+    describe_nothing_said(record);
 }
 
 static void apply_replace_locked(struct op *op, struct change *change, struct job *job)

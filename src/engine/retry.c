@@ -3,6 +3,7 @@
 
 #include "engine/admission.h"
 #include "engine/deliveries.h"
+#include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/fair.h"
 #include "engine/room_estimate.h"
@@ -19,6 +20,7 @@ static void describe_retry(const struct change *change, struct job_record *recor
         record->output_truncated = false;
     record->exit_code = 0;
     record->output = record->error = NULL;
+    describe_nothing_said(record);
 }
 
 static void end_retry_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)

@@ -53,6 +53,15 @@ static enum database_result set_progress(struct database *database, const struct
     return database_step(database, which, 1, problem);
 }
 
+/* A job, and what has become of it since, if anything has. */
+static enum database_result add_whole(struct database *database, const struct job_record *record,
+                                      struct problem *problem)
+{
+    enum database_result result = add_job(database, record, problem);
+    return result == DATABASE_OK && record->settled ? set_progress(database, record, problem)
+                                                    : result;
+}
+
 static enum database_result remove_row(struct database *database, enum statement which, uint64_t id,
                                        struct problem *problem)
 {
@@ -65,7 +74,7 @@ static enum database_result replace_rows(struct database *database, const struct
                                          struct problem *problem)
 {
     enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
-    return result == DATABASE_OK ? add_job(database, record, problem) : result;
+    return result == DATABASE_OK ? add_whole(database, record, problem) : result;
 }
 
 /* ---- batches */
@@ -108,7 +117,7 @@ static enum database_result add_rows(struct database *database, const struct job
     if (record->id > database->highest && record->id < JOBD_ID_MAX)
         database->highest = record->id;
     enum database_result result = add_batch(database, record, problem);
-    return result == DATABASE_OK ? add_job(database, record, problem) : result;
+    return result == DATABASE_OK ? add_whole(database, record, problem) : result;
 }
 
 static enum database_result remove_rows(struct database *database, const struct job_record *record,
