@@ -18,7 +18,7 @@ void fuzz_settings(const uint8_t *bytes, size_t size);
 void fuzz_options(const uint8_t *bytes, size_t size);
 /* A file of tokens, and then a token. */
 void fuzz_auth(const uint8_t *bytes, size_t size);
-/* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
+/* Durations, sizes, numbers, and any text that is shown, made UTF-8 or written as JSON. */
 void fuzz_text(const uint8_t *bytes, size_t size);
 /* An expression of cron, or a duration. */
 void fuzz_cron(const uint8_t *bytes, size_t size);

@@ -10,9 +10,11 @@
 
 #include "api/auth.h"
 #include "base/base64.h"
+#include "base/json.h"
+#include "base/json_out.h"
+#include "base/json_walk.h"
 #include "base/log.h"
 #include "server/option_sources.h"
-#include "base/json_walk.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "base/verify.h"
@@ -126,6 +128,37 @@ static void walk_json(const char *text, size_t size)
     }
 }
 
+/* What is written as it comes has the bytes that cJSON prints. `repaired` is what it makes of them.
+ */
+static void write_json(const uint8_t *bytes, size_t size, const char *repaired, const char *base64)
+{
+    enum { DIGITS = 14 }; /* of a double, so that cJSON prints all of them */
+    uint64_t number = 0;
+    for (size_t i = 0; i < size && i < DIGITS; i++)
+        number = number * 10 + bytes[i] % 10;
+    struct json_out out;
+    json_out_begin(&out, size % 16);
+    json_out_open(&out, NULL, '[');
+    struct json_mark mark = json_out_mark(&out);
+    json_out_base64(&out, NULL, bytes, size);
+    json_out_back(&out, mark);
+    json_out_bytes(&out, NULL, bytes, size);
+    json_out_text(&out, NULL, repaired);
+    json_out_base64(&out, NULL, bytes, size);
+    json_out_thousandths(&out, NULL, number);
+    json_out_close(&out, ']');
+    cJSON *tree = cJSON_CreateArray();
+    cJSON_AddItemToArray(tree, cJSON_CreateString(repaired));
+    cJSON_AddItemToArray(tree, cJSON_CreateString(repaired));
+    cJSON_AddItemToArray(tree, cJSON_CreateString(base64));
+    cJSON_AddItemToArray(tree, cJSON_CreateNumber((double)number / 1000));
+    char *written = json_out_line(&out), *printed = json_text(tree);
+    verify(written != NULL && printed != NULL && strcmp(written, printed) == 0);
+    cJSON_Delete(tree);
+    free(written);
+    free(printed);
+}
+
 void fuzz_text(const uint8_t *bytes, size_t size)
 {
     walk_json((const char *)bytes, size);
@@ -149,6 +182,7 @@ void fuzz_text(const uint8_t *bytes, size_t size)
     char *utf8 = utf8_repaired(bytes, size), *base64 = base64_text(bytes, size);
     verify(utf8 != NULL && utf8_valid((const unsigned char *)utf8, strlen(utf8)));
     verify(base64 != NULL && strlen(base64) == (size + 2) / 3 * 4);
+    write_json(bytes, size, utf8, base64);
     free(utf8);
     free(base64);
     free(text);
