@@ -4,6 +4,11 @@
 #   CC, CPPFLAGS, CFLAGS, LDFLAGS, AR, OBJCOPY and PKG_CONFIG are yours; a cross compiler as CC finds
 #   its own ar and objcopy
 
+# All processors build, unless -j says how many. Goals that are named together are made one after the other.
+ifeq ($(MAKELEVEL)$(word 2,$(filter-out deps,$(MAKECMDGOALS))),0)
+MAKEFLAGS := -j$(shell nproc) $(MAKEFLAGS)
+endif
+
 PREFIX  ?= /usr/local
 DESTDIR ?=
 LIBDIR  ?= $(PREFIX)/lib
@@ -176,6 +181,10 @@ $(B)/tests/newer: $(filter-out $(B)/src/ledger/%,$(OBJECTS)) $(NEWER)
 
 -include $(OBJECTS:.o=.d) $(NEWER:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
 
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(OBJECTS) $(NEWER) $(TESTS:=.o) $(HELPERS): | deps
+endif
+
 # ---- use
 
 # The tests start a PostgreSQL of their own: Debian shall not start one, where it has not yet.
@@ -222,10 +231,11 @@ test: $(B)/jobd $(B)/tests/example $(B)/tests/newer build/default/tests/failing.
 
 # ---- checks
 
-check: lint analyze check-man check-binary check-units check-install check-abi check-dist check-builds  ## all that can be checked, sanitizers included
-	$(Q)$(MAKE) --no-print-directory STRICT=1 test
-	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
-	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
+CHECKS := lint analyze check-man check-binary check-units check-install check-abi check-dist check-builds
+
+check:  ## all that can be checked, sanitizers included
+	$(Q)for check in $(CHECKS) test; do $(MAKE) --no-print-directory STRICT=1 $$check || exit 1; done
+	$(Q)for san in address thread; do $(MAKE) --no-print-directory STRICT=1 SAN=$$san test || exit 1; done
 
 lint: $(OBJECTS) $(B)/libjobd.a $(B)/$(SONAME)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
@@ -245,7 +255,7 @@ SAFETY   := $(WARNINGS) -Werror -Wthread-safety -Wthread-safety-beta -O2 -fsynta
 ANALYSED := $(SRC:%.c=build/analysed/%.ok)
 
 analyze:  ## both clangs' thread-safety analysis, clang-tidy, cppcheck
-	$(Q)$(MAKE) --no-print-directory -k -j$(shell nproc) $(ANALYSED) build/analysed/cppcheck.ok
+	$(Q)$(MAKE) --no-print-directory -k $(ANALYSED) build/analysed/cppcheck.ok
 
 $(ANALYSED): build/analysed/%.ok: %.c Makefile $(wildcard src/*/*.h include/jobd/*.h)
 	$(Q)mkdir -p $(@D)
@@ -316,7 +326,8 @@ include src/dist/packages.mk
 
 # ---- for check-builds
 
-everything: binaries $(B)/tests/example $(TESTS) $(BENCH_TOOLS)
+# Tests are compiled, not linked, which says nothing new.
+everything: binaries $(B)/tests/example $(TESTS:=.o) $(HELPERS) $(BENCH_TOOLS)
 binaries: $(B)/jobd $(B)/libjobd.a $(B)/$(SONAME)
 objects: $(OBJECTS) $(B)/libjobd.a $(B)/$(SONAME)
 

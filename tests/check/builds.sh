@@ -8,7 +8,7 @@ build() { # a name, what to make, make's arguments
     name=$1 what=$2
     shift 2
     mkdir -p $here
-    if ${MAKE:-make} --no-print-directory -j2 B="$here/$name" STRICT=1 "$@" "$what" >"$here/$name.log" 2>&1; then
+    if ${MAKE:-make} --no-print-directory B="$here/$name" STRICT=1 "$@" "$what" >"$here/$name.log" 2>&1; then
         echo "[       OK ] $name"
     else
         grep -m 3 -E 'error|Error' "$here/$name.log"
