@@ -6,8 +6,10 @@
  *                                                             └─────> failed: as if never asked
  *
  * With a journal (jobd_config.on_journal_ready) nothing can be seen of a change, and nobody is told
- * of it, before it is written. Three exceptions, whose loss does no harm: that a worker of this
- * process has begun an attempt, that a lease lasts longer, and that a runner has been told to stop.
+ * of it, before it is written. Four exceptions, whose loss does no harm: that an attempt has begun
+ * (but nobody has the token of its lease yet), that a lease lasts longer, that a runner has been
+ * told to stop, and what a replacement has put in place of what its job had (but it is answered,
+ * and begun, when that is written).
  *
  * journal_*() are called by one thread, the store's writer; jobd_restore() before any other thread
  * uses the engine. None blocks but for the engine's one lock. */

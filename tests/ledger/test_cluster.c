@@ -162,6 +162,21 @@ static void a_late_report_counts_at_another_node(void **state)
     free(lease);
 }
 
+static void a_late_report_does_not_count_after_another_has_had_it(void **state)
+{
+    (void)state;
+    CLUSTER("-w", "0", "--backoff", "1ms..10ms");
+    uint64_t id = client_put(clients[0], "/do?attempts=3");
+    char *late = take(clients[0], "/take?lease=1s");
+    client_await_state(clients[2], id, "queued");
+    char *other = take(clients[1], "/take?lease=60s");
+    assert_int_equal(say(clients[1], other, "/release"), 200);
+    client_await_state(clients[2], id, "queued");
+    assert_int_equal(say(clients[2], late, "/done"), 409);
+    free(late);
+    free(other);
+}
+
 static void room_made_elsewhere_lets_in(void **state)
 {
     (void)state;
@@ -478,6 +493,7 @@ int main(void)
         CLUSTER_TEST(a_key_is_one_job_everywhere),
         CLUSTER_TEST(leases_are_fenced_everywhere),
         CLUSTER_TEST(a_late_report_counts_at_another_node),
+        CLUSTER_TEST(a_late_report_does_not_count_after_another_has_had_it),
         CLUSTER_TEST(room_made_elsewhere_lets_in),
         CLUSTER_TEST(parked_takers_get_one_job_each),
         CLUSTER_TEST(a_command_is_stopped_from_another_node),
