@@ -193,8 +193,6 @@ static bool add_fields(struct remote_client *client, const struct remote_request
     if (payload != NULL && !typed && !http_client_field_line(client->http, "Content-Type:"))
         return false;
     return (!typed || http_client_field(client->http, "Content-Type", payload->type)) &&
-           (request->accept == NULL ||
-            http_client_field(client->http, "Accept", request->accept)) &&
            (client->token[0] == '\0' || http_client_field_line(client->http, client->token));
 }
 

@@ -45,7 +45,6 @@ void remote_client_hear_out(struct remote_client *client, int64_t us);
 struct remote_request {
     const char *path;          /* with its query */
     struct jobd_blob *payload; /* NULL: none; with its type */
-    const char *accept;        /* a media type; NULL: any */
     int64_t timeout_us;
     int stop_fd; /* readable: stop; -1: none */
 };

@@ -31,13 +31,12 @@ struct top {
     bool over;
 };
 
-/* False: there is no new picture, and the notice says why. */
+/* False: there is no new picture, and the notice says why. It asks for no type: the answer is JSON
+ * all the same, and an error is text. */
 static bool ask(struct top *top)
 {
-    const struct remote_request request = {.path = "/status",
-                                           .accept = "application/json",
-                                           .timeout_us = ANSWER_US,
-                                           .stop_fd = top->signals};
+    const struct remote_request request = {
+        .path = "/status", .timeout_us = ANSWER_US, .stop_fd = top->signals};
     struct http_answer answer;
     enum remote_end end = remote_ask(top->client, &request, &answer);
     if (end == REMOTE_STOPPED)

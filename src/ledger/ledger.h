@@ -120,6 +120,10 @@ struct ledger_options {
     const char *url;  /* postgres://...; as libpq takes it */
     const char *node; /* this process's name, for people */
     bool sync;        /* a commit is on disk before it is answered */
+    /* At the start, while the database cannot be reached: waits for so long. False: to try no
+     * longer. */
+    bool (*rest)(void *context, int64_t for_us);
+    void *context; /* its own */
 };
 
 /* Is it the address of a database, and not a directory? */
@@ -133,7 +137,8 @@ bool ledger_check(const char *url, struct problem *problem);
 const char *ledger_library(void);
 
 /* Connects, looks whether jobs can be kept there, makes the tables when they are missing, and takes
- * a number for this process. NULL, and a problem. Tries for at most wait_ms. */
+ * a number for this process. NULL, and a problem. Tries for at most wait_ms, which it says in the
+ * log. */
 struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
                            struct problem *problem);
 /* Host, port and database, for people: nothing that is secret. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A connection to PostgreSQL, and what must be so before jobs are kept there. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,9 +334,10 @@ static void warn_of_way(const struct ledger *ledger)
         log_warn("%s: a round trip takes %lld ms: all servers wait for each turn of this one",
                  ledger->name, (long long)(ledger->round_trip_us + 500) / 1000);
     if (!ledger->replicated)
-        log_warn("%s: no synchronous standby: who loses this server loses the newest jobs with it, "
-                 "unless its storage is replicated",
-                 ledger->name);
+        log_warn(
+            "%s: no synchronous standby: who loses this database loses the newest jobs with it, "
+            "unless its storage is replicated",
+            ledger->name);
     if (!is_near(PQhost(ledger->connection)) && !is_verified(ledger))
         log_warn("%s: sslmode does not verify the server: who is in between can read and change "
                  "all jobs; say sslmode=verify-full",
@@ -404,20 +404,20 @@ static bool name_it(struct ledger *ledger, struct problem *problem)
     return problem_set(problem, "out of memory");
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until it is there; at once when trying again would not help. */
-static bool connect_in_time(struct ledger *ledger, int wait_ms, struct problem *problem)
+static bool connect_in_time(struct ledger *ledger, const struct ledger_options *options,
+                            int wait_ms, struct problem *problem)
 {
-    int64_t until_ms = now_ms() + wait_ms;
+    const int64_t until_us = now_us() + (int64_t)wait_ms * 1000;
+    bool goes_on = true, said = false;
     enum ledger_result result;
-    while ((result = ledger_connect(ledger, problem)) == LEDGER_AWAY && now_ms() < until_ms)
-        (void)poll(NULL, 0, TRY_AGAIN_MS);
+    while ((result = ledger_connect(ledger, problem)) == LEDGER_AWAY && goes_on &&
+           now_us() < until_us) {
+        if (!said)
+            log_warn("%s; trying for %d s", problem->text, wait_ms / 1000);
+        said = true;
+        goes_on = options->rest(options->context, (int64_t)TRY_AGAIN_MS * 1000);
+    }
     return result == LEDGER_OK;
 }
 
@@ -438,7 +438,7 @@ struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
     ledger->node_name = strdup(options->node);
     ledger->sync = options->sync;
     bool good = ledger->url != NULL && ledger->node_name != NULL
-                    ? connect_in_time(ledger, wait_ms, problem)
+                    ? connect_in_time(ledger, options, wait_ms, problem)
                     : problem_set(problem, "out of memory");
     if (!good || !name_it(ledger, problem)) {
         ledger_free(ledger);

@@ -390,6 +390,7 @@ static bool parse_flag(const struct option_spec *spec, const char *text, void *v
 const struct option_type type_address = {TEXT, .valid = listen_address_valid,
                                          .expected = "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH"};
 const struct option_type type_file = {TEXT, .expected = "a file's name"};
+const struct option_type type_name = {TEXT, .expected = "a name"};
 const struct option_type type_data = {
     TEXT, .valid = data_valid, .hidden = true,
     .expected = "a directory's name, or postgres://USER@HOST:PORT/DATABASE as libpq has it"};

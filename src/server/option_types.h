@@ -33,6 +33,7 @@ struct option_type {
 /* What stands behind is the type of the value in struct options or struct queue_options. */
 extern const struct option_type type_address;   /* char *: where to listen */
 extern const struct option_type type_file;      /* char * */
+extern const struct option_type type_name;      /* char * */
 extern const struct option_type type_data;      /* char *: a directory, or a database */
 extern const struct option_type type_directory; /* char * */
 extern const struct option_type type_path;      /* char *: of a socket */

@@ -146,7 +146,7 @@ static const struct option_spec table[] = {
              "database that a URL names, `postgres://` or `postgresql://` as libpq has it: "
              "several servers with the same URL have the same queues. As others can read a "
              "command line, a password belongs in JOBD_DATA or a password file."},
-    {"node", .type = &type_file, SERVER(node), .flags = OPTION_NOT_EMPTY, .argument = "NAME",
+    {"node", .type = &type_name, SERVER(node), .flags = OPTION_NOT_EMPTY, .argument = "NAME",
      .unset = "the host's name", .help = "the name of this server among those of one database",
      .more = "The name of this server, by which people tell it from others of the same database."},
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",

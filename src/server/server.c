@@ -4,6 +4,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,23 @@ static void end_for_good(void *context, const char *why)
     end_at_once(server, ": it can do nothing more");
 }
 
+/* For the database; or until a signal ends the server before it has begun. */
+static bool rest(void *context, int64_t for_us)
+{
+    struct server *server = context;
+    const int64_t until_us = clock_now_us() + for_us;
+    int number;
+    do
+        number = signals_wait(&server->signals, -1, until_us);
+    while (number == SIGHUP || number == SIGUSR1);
+    if (number == 0)
+        return true;
+    char name[SIGNALS_NAME_SIZE];
+    signals_name(number, name);
+    log_info("%s: ends before it has begun", name);
+    return false;
+}
+
 /* From here on the clock is that of the database; so this comes before anybody keeps a time. */
 static bool open_ledger(struct server *server, struct problem *problem)
 {
@@ -347,7 +365,9 @@ static bool open_ledger(struct server *server, struct problem *problem)
     (void)gethostname(host, sizeof host - 1);
     const struct ledger_options ledger = {.url = options->data,
                                           .node = options->node != NULL ? options->node : host,
-                                          .sync = options->sync == STORE_SYNC_COMMIT};
+                                          .sync = options->sync == STORE_SYNC_COMMIT,
+                                          .rest = rest,
+                                          .context = server};
     if (options->sync == STORE_SYNC_SECOND)
         return problem_set(problem, "with --sync 1s no database can be used: commit or off");
     server->ledger = ledger_open(&ledger, WAIT_MS, problem);

@@ -89,6 +89,18 @@ static void once_where_there_is_no_terminal(void **state)
     client_free(client);
 }
 
+static void why_it_is_not_let_in(void **state)
+{
+    const char *tokens = temporary_file("tokens", "read only-readers-5f1c9a7d\n");
+    struct server *server = start_queue("--token-file", tokens);
+    char *out, *err;
+    (void)state;
+    assert_int_equal(server_run(FIELDS("top", "--url", worker_url(server)), NULL, &out, &err), 1);
+    assert_non_null(strstr(err, ": 401 Unauthorized: a bearer token is required\n"));
+    free(out);
+    free(err);
+}
+
 static void in_a_terminal(void **state)
 {
     struct server *server = start_queue("--attempts", "1");
@@ -118,6 +130,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(once_where_there_is_no_terminal),
+        TEST(why_it_is_not_let_in),
         TEST(in_a_terminal),
     };
     return cmocka_run_group_tests_name("jobd top", tests, NULL, NULL);

@@ -90,6 +90,20 @@ static void an_address_is_never_shown(void **state)
     free(log);
 }
 
+/* Whoever is there need not wait in silence, nor until the end. */
+static void a_database_that_is_away_is_said_and_a_signal_ends_the_wait(void **state)
+{
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    struct server *server = server_spawn(&(struct server_plan){
+        .arguments = WORDS("-l", "127.0.0.1:0", "-d", "postgres://jobd@127.0.0.1:1/none")});
+    server_await_line(server, ERR, "trying for 30 s", line);
+    assert_non_null(strstr(line, "127.0.0.1"));
+    server_signal(server, SIGINT);
+    assert_int_equal(server_wait(server), 1);
+    server_await_line(server, ERR, "SIGINT: ends before it has begun", line);
+}
+
 static void a_sync_of_a_second_is_refused(void **state)
 {
     int code;
@@ -264,6 +278,7 @@ int main(void)
         START_TEST(a_newer_format_is_left_alone),
         START_TEST(no_schema_is_named),
         START_TEST(an_address_is_never_shown),
+        START_TEST(a_database_that_is_away_is_said_and_a_signal_ends_the_wait),
         START_TEST(a_sync_of_a_second_is_refused),
         START_TEST(one_that_could_lose_jobs_is_refused),
         START_TEST(without_the_right_to_make_tables_it_is_refused),
