@@ -21,7 +21,8 @@ static void describe_extra(struct job_record *record, const struct job_extra *ex
 
 static bool is_settled(const struct job_extra *extra)
 {
-    return extra != NULL && extra->parents == NULL && jobd_text(extra->words, JOBD_AFTER) != NULL;
+    return extra != NULL && extra->parents == NULL &&
+           jobd_text(extra->words, JOBD_AFTER)[0] != '\0';
 }
 
 void describe_content(struct job_record *record, const struct job_content *content)
