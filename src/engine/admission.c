@@ -145,7 +145,7 @@ void admission_undo_locked(struct op *op, struct change *change, struct job *job
 {
     (void)change;
     op->jobd->queues[job->queue].put_pending--;
-    if (job->extra != NULL && job->extra->replacing.first != NULL)
+    if (job_being_replaced(job))
         change_void_others_locked(op, job, change);
     fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
     edges_leave_locked(op, job->extra);

@@ -94,8 +94,7 @@ static bool changes_nothing(const struct job *job, const struct amended *amended
 
 static enum jobd_result may_change(const struct job *job)
 {
-    bool replaced = job->extra != NULL && job->extra->replacing.first != NULL;
-    if (job->commit_pending || (job_waits(job) && replaced))
+    if (job->commit_pending || (job_waits(job) && job_being_replaced(job)))
         return JOBD_CHANGING;
     if (job->state == JOBD_RUNNING)
         return JOBD_BEGUN;

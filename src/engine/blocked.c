@@ -99,7 +99,8 @@ static bool look_locked(struct op *op, struct orphan_step *step, struct parents 
 {
     const struct edge *why;
     struct job *job = parents->job;
-    if (job->state != JOBD_BLOCKED || job->commit_pending || job->extra->parents != parents)
+    if (job->state != JOBD_BLOCKED || job->commit_pending || job->extra->parents != parents ||
+        job_being_replaced(job))
         return true; /* it comes in, or waits, with these later; then it is looked at again */
     enum verdict verdict = edges_verdict(&op->jobd->jobs, parents, &why);
     if (verdict == VERDICT_WAIT)

@@ -22,8 +22,8 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
     struct queue *queue = &op->jobd->queues[job->queue];
     change_init(&change, op, &expire_kind, NULL);
     change.undo_on_failure = false;
-    while (job != NULL && !job_has_ended(job) && &op->jobd->queues[job->queue] == queue &&
-           *left > 0) {
+    while (job != NULL && !job_has_ended(job) && !job_being_replaced(job) &&
+           &op->jobd->queues[job->queue] == queue && *left > 0) {
         transition_withdraw_locked(op, job);
         change_add_job(&change, job);
         --*left;
@@ -31,6 +31,13 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
     }
     (void)change_submit_locked(op, &change);
     dispatch_locked(op, queue);
+}
+
+/* By a replacement that is not written yet; then it is looked at again. */
+static void put_off_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
+{
+    jobs_unwatch(&op->jobd->jobs, job);
+    --*left;
 }
 
 static void end_due_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
@@ -49,6 +56,8 @@ void expiry_tick_locked(struct op *op, int *left)
     while (*left > 0 && !op->jobd->expiry_starved && (job = next_due_locked(op)) != NULL) {
         if (job_has_ended(job))
             end_due_locked(op, job, left);
+        else if (job_being_replaced(job))
+            put_off_locked(op, job, left);
         else if (change_has_room_locked(op, NULL))
             expire_some_locked(op, job, left);
         else

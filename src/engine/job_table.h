@@ -293,6 +293,13 @@ static inline bool job_waits(const struct job *job)
     return job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
 }
 
+/* What it was put with is not what is written: a replacement is on its way, which may fail. What
+ * follows from that alone has to wait. */
+static inline bool job_being_replaced(const struct job *job)
+{
+    return job->extra != NULL && job->extra->replacing.first != NULL;
+}
+
 /* It waits, and no attempt of it counts; not one that is about to end or to move. */
 bool job_not_begun(const struct job *job);
 /* Has it expired by then? Then no attempt of it may begin. */

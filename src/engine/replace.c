@@ -43,12 +43,24 @@ static void describe_replace(const struct change *change, struct job_record *rec
     describe_nothing_said(record);
 }
 
+/* What follows from what it was put with had to wait meanwhile. */
+static void look_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (job_being_replaced(job) || !job_waits(job) || job->commit_pending)
+        return;
+    jobs_unwatch(&op->jobd->jobs, job);
+    jobs_watch(&op->jobd->jobs, job);
+    if (job->state == JOBD_BLOCKED)
+        edges_look_again_locked(op, job->extra->parents);
+}
+
 static void apply_replace_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     job->extra->replacing = without(&job->extra->replacing, change);
     edges_leave_locked(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
+    look_again_locked(op, job);
 }
 
 static void undo_replace_locked(struct op *op, struct change *change, struct job *job)
@@ -70,6 +82,7 @@ static void undo_replace_locked(struct op *op, struct change *change, struct job
     job->extra->replacing = rest;
     edges_leave_locked(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
+    look_again_locked(op, job);
 }
 
 static const struct change_kind replace_kind = {.name = "replace",

@@ -8,7 +8,11 @@
 #include <cmocka.h>
 
 #include "engine/journal_scene.h"
+#include "engine/model/check_engine.h"
 #include "jobd/change.h"
+#include "jobd/lease.h"
+
+#define TOKEN "0123456789abcdef0123456789abcdef"
 
 static void assert_payload_on_disk(uint64_t id, const char *payload)
 {
@@ -17,16 +21,25 @@ static void assert_payload_on_disk(uint64_t id, const char *payload)
     assert_memory_equal(bytes->bytes, payload, bytes->size);
 }
 
-static enum jobd_result replace_with(struct jobd *jobd, struct person *who, const char *payload)
+static enum jobd_result replace_by(struct jobd *jobd, struct person *who, struct jobd_put put,
+                                   struct jobd_terms terms)
 {
-    static const struct jobd_terms terms = {.unique = JOBD_WHILE_WAITING, .replace = true};
     struct jobd_receipt receipt;
-    const struct jobd_put put = {.key = "k", .terms = &terms, .payload = jobd_blob_text(payload)};
+    terms.unique = JOBD_WHILE_WAITING;
+    terms.replace = true;
+    put.key = "k";
+    put.terms = &terms;
     *who = person_new();
     enum jobd_result result = jobd_put(jobd, &put, &who->waiter, 0, &receipt);
     if (!who->waiter.accepted)
         jobd_blob_unref(put.payload);
     return result;
+}
+
+static enum jobd_result replace_with(struct jobd *jobd, struct person *who, const char *payload)
+{
+    return replace_by(jobd, who, (struct jobd_put){.payload = jobd_blob_text(payload)},
+                      (struct jobd_terms){.replace = true});
 }
 
 static void assert_payload(struct jobd *jobd, uint64_t id, const char *payload)
@@ -62,6 +75,68 @@ static void test_what_fails_replaces_nothing(void **state)
     assert_payload_on_disk(1, "two");
     jobd_free(jobd);
     disk_clear();
+}
+
+/* ---- what follows from a replacement waits until it is written */
+
+static void test_what_fails_has_not_expired(void **state)
+{
+    const struct jobd_terms brief = {.expires_us = 100};
+    (void)state;
+    for (unsigned fails = 0; fails < 2; fails++) {
+        struct jobd *jobd = disk_open_engine(4, 0, 1);
+        struct person who;
+        assert_int_equal(replace_with(jobd, &who, "one"), JOBD_PENDING);
+        disk_write_all(jobd, 0);
+        assert_int_equal(replace_by(jobd, &who, (struct jobd_put){0}, brief), JOBD_PENDING);
+        assert_true(jobd_tick(jobd, 200) > 200);
+        check_engine(jobd);
+        assert_int_equal(disk_write_group(jobd, 64, fails ? 0 : 64, 200), 1);
+        jobd_tick(jobd, 201);
+        check_engine(jobd);
+        disk_write_all(jobd, 201);
+        assert_int_equal(who.waiter.result, fails ? JOBD_STORE_FAILED : JOBD_OK);
+        assert_int_equal(state_of(jobd, 1), fails ? JOBD_QUEUED : JOBD_CANCELLED);
+        if (fails)
+            assert_payload_on_disk(1, "one");
+        jobd_free(jobd);
+        disk_clear();
+    }
+}
+
+/* It would wait for job 1, which then ends: well or not. */
+static void test_what_fails_waits_for_nobody(void **state)
+{
+    (void)state;
+    for (unsigned turn = 0; turn < 4; turn++) {
+        const bool fails = turn % 2 == 0, well = turn / 2 == 0;
+        struct jobd *jobd = disk_open_engine(4, 0, 1);
+        struct jobd_receipt receipt;
+        struct person who;
+        assert_int_equal(jobd_put(jobd, &(struct jobd_put){0}, NULL, 0, &receipt), JOBD_OK);
+        assert_int_equal(replace_with(jobd, &who, "one"), JOBD_PENDING);
+        disk_write_all(jobd, 0);
+        struct person worker = disk_lease(jobd, 0, TOKEN, 0);
+        const struct jobd_outcome outcome = {.state = well ? JOBD_DONE : JOBD_FAILED,
+                                             .for_good = true};
+        (void)worker;
+        assert_int_equal(jobd_lease_finish(jobd, TOKEN, &outcome, NULL, 1), JOBD_OK);
+        assert_int_equal(replace_by(jobd, &who, (struct jobd_put){0},
+                                    (struct jobd_terms){.texts = {[JOBD_AFTER] = "job 1\n"}}),
+                         JOBD_PENDING);
+        assert_int_equal(disk_write_group(jobd, 1, 64, 1), 1); /* the end */
+        assert_true(jobd_tick(jobd, 2) > 2);
+        check_engine(jobd);
+        assert_int_equal(disk_write_group(jobd, 1, fails ? 0 : 64, 2), 1);
+        jobd_tick(jobd, 3);
+        check_engine(jobd);
+        disk_write_all(jobd, 3);
+        assert_int_equal(who.waiter.result, fails ? JOBD_STORE_FAILED : JOBD_OK);
+        assert_int_equal(state_of(jobd, 2), fails || well ? JOBD_QUEUED : JOBD_CANCELLED);
+        assert_int_equal(disk.jobs[2].record.settled, !fails && well);
+        jobd_free(jobd);
+        disk_clear();
+    }
 }
 
 static enum jobd_result keep_first(struct jobd *jobd, struct person *who)
@@ -212,6 +287,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_fails_replaces_nothing),
+        cmocka_unit_test(test_what_fails_has_not_expired),
+        cmocka_unit_test(test_what_fails_waits_for_nobody),
         cmocka_unit_test(test_no_other_beside_a_change),
         cmocka_unit_test(test_a_source_without_a_callback),
         cmocka_unit_test(test_what_fails_has_not_begun),

@@ -38,12 +38,13 @@ static size_t check_parents(struct jobd *jobd, const struct parents *parents) RE
     return parents->len;
 }
 
-/* It waits, or will be looked at. */
+/* It waits, or will be looked at: when it has been replaced at the latest. */
 static void check_blocked(struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
 {
     const struct edge *why;
     const struct parents *parents = job->extra->parents;
-    bool seen = parents->again || edges_verdict(&jobd->jobs, parents, &why) == VERDICT_WAIT;
+    bool seen = parents->again || job_being_replaced(job) ||
+                edges_verdict(&jobd->jobs, parents, &why) == VERDICT_WAIT;
     for (uint32_t i = 0; i < parents->len && !seen; i++) {
         const struct edge *edge = &parents->edges[i];
         const struct edge *next = edge->parent->due ? edge->parent->next : NULL;

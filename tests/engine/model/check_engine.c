@@ -441,9 +441,10 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
                        job->extra->expires_us != 0;
         expires |= is_final && !retrying && job->extra != NULL && job->pins == 0 &&
                    (job->extra->keep_us != 0 || job->retained);
-        verify(expires == (job->extra != NULL && job->extra->due.place != 0));
+        bool is_due = job->extra != NULL && job->extra->due.place != 0;
+        verify(expires == is_due || (expires && job_being_replaced(job)));
         verify(job->extra == NULL || job->extra->job == job);
-        dues += expires;
+        dues += is_due;
         bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
         verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key)->id >= job->id);
         keys += keyed;
