@@ -138,6 +138,17 @@ static void describe_expired_locked(struct op *op, const struct job *job, struct
     row->record.token = row->token;
 }
 
+/* The report that has ended it may come again. */
+static void describe_report_locked(struct op *op, const struct job *job, struct row *row)
+    REQUIRES(op->jobd->lock)
+{
+    const struct lease *lease = job_has_ended(job) ? lease_reported(&op->jobd->leases, job) : NULL;
+    if (lease == NULL)
+        return;
+    memcpy(row->token, lease->token, sizeof row->token);
+    row->record.token = row->token;
+}
+
 /* The change's next row; false when there is no other. */
 static bool next_row_locked(struct op *op, struct change *change, struct row *row)
     REQUIRES(op->jobd->lock)
@@ -237,21 +248,24 @@ bool journal_each(struct jobd *jobd, journal_row *each, void *context)
     return good;
 }
 
-bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context)
+bool journal_record(struct jobd *jobd, uint64_t id, bool new, journal_row *each, void *context)
 {
-    struct job_record record = {.id = id};
-    mutex_lock(&jobd->lock);
+    struct op op;
+    struct row row = {.record.id = id};
+    op_begin(&op, jobd, NULL, 0);
     const struct job *job = jobs_seen(&jobd->jobs, id);
-    if (job != NULL)
-        describe(jobd, job, true, &record);
-    if (job != NULL)
-        describe_batch_locked(jobd, job, &record);
-    mutex_unlock(&jobd->lock);
+    if (job != NULL) {
+        describe(jobd, job, true, &row.record);
+        describe_expired_locked(&op, job, &row);
+        describe_report_locked(&op, job, &row);
+        describe_batch_locked(jobd, job, &row.record);
+    }
+    op_end(&op);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
-        return each(context, ROW_REMOVE, &record);
-    bool good = each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
-    release(&record);
+        return !new || each(context, ROW_REMOVE, &row.record);
+    bool good = each(context, ROW_ADD, &row.record) && each(context, ROW_SET, &row.record);
+    release(&row.record);
     return good;
 }
 

@@ -156,9 +156,11 @@ void journal_written(struct jobd *jobd, int64_t now_us);
  * forgotten) is gathered again. */
 void journal_failed(struct jobd *jobd, int64_t now_us);
 
-/* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET; or ROW_REMOVE when
- * there is none. For a store that does not know any more what it has written. */
-bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
+/* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET. When there is none: with
+ * ROW_REMOVE if it was `new` in what may have been written; else it is forgotten, and will be
+ * gathered with what its batch counts of it. For a store that does not know any more what it has
+ * written. */
+bool journal_record(struct jobd *jobd, uint64_t id, bool new, journal_row *each, void *context);
 
 /* The same for all schedules: ROW_UNSCHEDULE_ALL, and ROW_SCHEDULE for each. */
 bool journal_schedules(struct jobd *jobd, journal_row *each, void *context);

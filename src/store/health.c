@@ -99,7 +99,7 @@ static bool in_doubt(void *context, enum row_kind kind, const struct job_record 
     }
     if (store->in_doubt_len == store->in_doubt_max) {
         size_t max = store->in_doubt_max > 0 ? 2 * store->in_doubt_max : CHANGES_MAX;
-        uint64_t *more = realloc(store->in_doubt, max * sizeof *more);
+        struct doubt *more = realloc(store->in_doubt, max * sizeof *more);
         if (more == NULL) {
             store->all_in_doubt = true;
             return false;
@@ -107,7 +107,8 @@ static bool in_doubt(void *context, enum row_kind kind, const struct job_record 
         store->in_doubt = more;
         store->in_doubt_max = max;
     }
-    store->in_doubt[store->in_doubt_len++] = record->id;
+    store->in_doubt[store->in_doubt_len++] =
+        (struct doubt){.id = record->id, .new = kind == ROW_ADD};
     return true;
 }
 
@@ -213,7 +214,8 @@ static bool rewrite_in_doubt(struct store *store, struct database *database)
         .times = &store->times, .database = database, .problem = &store->problem};
     bool good = !store->all_in_doubt && database_begin(database, to.problem) == DATABASE_OK;
     for (size_t i = 0; i < store->in_doubt_len && good; i++)
-        good = journal_record(store->jobd, store->in_doubt[i], rewrite_record, &to);
+        good = journal_record(store->jobd, store->in_doubt[i].id, store->in_doubt[i].new,
+                              rewrite_record, &to);
     if (good && store->schedules_in_doubt)
         good = journal_schedules(store->jobd, rewrite_record, &to);
     if (good && store->pauses_in_doubt)

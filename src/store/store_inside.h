@@ -34,6 +34,11 @@ struct queue_on_disk {
     uint32_t jobs, waiting; /* waiting: those that have not ended */
 };
 
+struct doubt {
+    uint64_t id;
+    bool new; /* it was put in what may have been written */
+};
+
 struct store {
     /* as it was opened */
     char *path, *log_path, *ballast_path, *backup_path;
@@ -52,7 +57,7 @@ struct store {
     int64_t again_us;          /* then it is tried to recover */
     int64_t look_us;           /* then it is looked whether the files are there */
     int64_t sync_us;           /* the log is to be synced then; JOBD_NEVER: it is */
-    uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
+    struct doubt *in_doubt;    /* jobs of which nobody knows what is on disk */
     size_t in_doubt_len, in_doubt_max;
     bool all_in_doubt;                        /* they are more than could be remembered */
     bool schedules_in_doubt, pauses_in_doubt; /* some of them */

@@ -289,7 +289,7 @@ static void compare_contents(struct world *world)
         return;
     for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++)
         if (state_of(world->jobd, id) != JOBD_STATES)
-            verify(journal_record(world->jobd, id, same_record, &disk.jobs[id]));
+            verify(journal_record(world->jobd, id, false, same_record, &disk.jobs[id]));
 }
 
 /* What can be seen is on disk; but for what its loss does no harm. */
