@@ -160,66 +160,6 @@ static void test_a_lease_outlives_the_process(void **state)
     disk_clear();
 }
 
-static struct {
-    unsigned rows;
-    enum row_kind last;
-    char token[JOBD_TOKEN_SIZE];
-} told;
-
-static bool tell_row(void *context, enum row_kind kind, const struct job_record *record)
-{
-    (void)context;
-    told.rows++;
-    told.last = kind;
-    if (kind == ROW_SET)
-        strcpy(told.token, record->token);
-    return true;
-}
-
-static void assert_rows(struct jobd *jobd, uint64_t id, bool new, unsigned rows)
-{
-    memset(&told, 0, sizeof told);
-    assert_true(journal_record(jobd, id, new, tell_row, NULL));
-    assert_int_equal(told.rows, rows);
-}
-
-/* Of which a store does not know whether it is on disk: with the token that may still be told. And
- * what is forgotten goes with its own row, by which its batch counts it. */
-static void test_what_is_in_doubt(void **state)
-{
-    static const char late[] = "0123456789abcdef0123456789abcde0";
-    const struct jobd_outcome done = {.state = JOBD_DONE};
-    struct jobd *jobd = disk_open_engine(4, 0, 1);
-    struct person one = person_new();
-    struct jobd_receipt receipt;
-    (void)state;
-    uint64_t id = put(jobd, &one, NULL, 1);
-    disk_write_all(jobd, 1);
-    (void)disk_lease(jobd, 0, TOKEN, 2);
-    assert_rows(jobd, id, false, 2);
-    assert_string_equal(told.token, TOKEN);
-    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 3), JOBD_OK);
-    disk_write_all(jobd, 3);
-    assert_rows(jobd, id, false, 2);
-    assert_string_equal(told.token, TOKEN);
-    one = person_new();
-    assert_int_equal(jobd_forget(jobd, id, &one.waiter, 4), JOBD_PENDING);
-    disk_write_all(jobd, 4);
-    assert_rows(jobd, id, false, 0);
-    assert_rows(jobd, id, true, 1);
-    assert_int_equal(told.last, ROW_REMOVE);
-
-    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = 1}, NULL, 5, &receipt), JOBD_OK);
-    disk_write_all(jobd, 5);
-    (void)disk_lease(jobd, 1, late, 5);
-    jobd_tick(jobd, 150);
-    disk_write_all(jobd, 150);
-    assert_rows(jobd, receipt.id, false, 2);
-    assert_string_equal(told.token, late);
-    jobd_free(jobd);
-    disk_clear();
-}
-
 static void give_job(struct jobd *jobd, uint32_t queue, struct person *worker, int64_t now_us)
 {
     *worker = person_new();
@@ -601,7 +541,6 @@ static void test_room_does_not_count_the_time_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_in_doubt),
         cmocka_unit_test(test_nothing_is_seen_before_it_is_written),
         cmocka_unit_test(test_what_fails_was_never_asked),
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),

@@ -214,6 +214,66 @@ static void test_a_repeated_report_of_one_that_failed(void **state)
     disk_clear();
 }
 
+static struct {
+    unsigned rows;
+    enum row_kind last;
+    char token[JOBD_TOKEN_SIZE];
+} told;
+
+static bool tell_row(void *context, enum row_kind kind, const struct job_record *record)
+{
+    (void)context;
+    told.rows++;
+    told.last = kind;
+    if (kind == ROW_SET)
+        strcpy(told.token, record->token);
+    return true;
+}
+
+static void assert_rows(struct jobd *jobd, uint64_t id, bool new, unsigned rows)
+{
+    memset(&told, 0, sizeof told);
+    assert_true(journal_record(jobd, id, new, tell_row, NULL));
+    assert_int_equal(told.rows, rows);
+}
+
+/* Of which a store does not know whether it is on disk: with the token that may still be told. And
+ * what is forgotten goes with its own row, by which its batch counts it. */
+static void test_what_is_in_doubt(void **state)
+{
+    static const char late[] = "0123456789abcdef0123456789abcde0";
+    const struct jobd_outcome done = {.state = JOBD_DONE};
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person one;
+    struct jobd_receipt receipt;
+    (void)state;
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){0}, NULL, 1, &receipt), JOBD_OK);
+    const uint64_t id = receipt.id;
+    disk_write_all(jobd, 1);
+    (void)disk_lease(jobd, 0, TOKEN, 2);
+    assert_rows(jobd, id, false, 2);
+    assert_string_equal(told.token, TOKEN);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 3), JOBD_OK);
+    disk_write_all(jobd, 3);
+    assert_rows(jobd, id, false, 2);
+    assert_string_equal(told.token, TOKEN);
+    one = person_new();
+    assert_int_equal(jobd_forget(jobd, id, &one.waiter, 4), JOBD_PENDING);
+    disk_write_all(jobd, 4);
+    assert_rows(jobd, id, false, 0);
+    assert_rows(jobd, id, true, 1);
+    assert_int_equal(told.last, ROW_REMOVE);
+
+    const uint64_t again = put(jobd);
+    (void)disk_lease(jobd, 1, late, 5);
+    jobd_tick(jobd, 150);
+    disk_write_all(jobd, 150);
+    assert_rows(jobd, again, false, 2);
+    assert_string_equal(told.token, late);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* ---- many */
 
 static void test_a_purge_beside_a_change(void **state)
@@ -305,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_all_that_match_beside_a_report),
         cmocka_unit_test(test_a_late_report_beside_a_change),
         cmocka_unit_test(test_a_repeated_report_of_one_that_failed),
+        cmocka_unit_test(test_what_is_in_doubt),
         cmocka_unit_test(test_a_purge_beside_a_change),
         cmocka_unit_test(test_what_a_purge_waits_for),
         cmocka_unit_test(test_a_batch_beside_a_put),

@@ -359,16 +359,10 @@ static void begin_probe(struct model *model, unsigned queue, uint64_t id)
     arm(model, queue);
 }
 
-static void overtake(struct model *model, uint64_t id)
-{
-    for (unsigned i = model->over_from; i < model->over_to; i++)
-        model->over[i].overtaken |= model->over[i].id == id;
-}
-
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
-    overtake(model, job->id);
+    model_overtake(model, job->id);
     job->state = JOBD_RUNNING;
     job->attempt++;
     job->started_us = model->now_us;
@@ -395,11 +389,6 @@ int64_t model_lease_end(const struct model *model, const struct model_job *job, 
 {
     int64_t end_us = model->now_us + us, late_us = job->started_us + job->timeout_us;
     return job->timeout_us > 0 && late_us < end_us ? late_us : end_us;
-}
-
-unsigned model_report(const struct jobd_outcome *outcome)
-{
-    return outcome->state == JOBD_DONE ? DONE_REPORT : FAILED_REPORT;
 }
 
 void model_end_lease(struct model *model, struct model_job *job, unsigned report)

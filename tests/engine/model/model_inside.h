@@ -383,6 +383,8 @@ void model_say_forget(struct model_job *job);
  * expired. */
 enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
                                   struct model_job **job);
+/* An attempt of the job begins: the leases before it are too late. */
+void model_overtake(struct model *model, uint64_t id);
 /* The same of a token that is known by its number. */
 enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
                                      struct model_job **job);

@@ -111,6 +111,17 @@ void model_step_lease(struct model *model)
     }
 }
 
+unsigned model_report(const struct jobd_outcome *outcome)
+{
+    return outcome->state == JOBD_DONE ? DONE_REPORT : FAILED_REPORT;
+}
+
+void model_overtake(struct model *model, uint64_t id)
+{
+    for (unsigned i = model->over_from; i < model->over_to; i++)
+        model->over[i].overtaken |= model->over[i].id == id;
+}
+
 enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
                                      struct model_job **job)
 {
