@@ -253,12 +253,12 @@ bool journal_record(struct jobd *jobd, uint64_t id, bool new, journal_row *each,
     struct op op;
     struct row row = {.record.id = id};
     op_begin(&op, jobd, NULL, 0);
-    const struct job *job = jobs_seen(&jobd->jobs, id);
+    const struct job *job = jobs_seen(&op.jobd->jobs, id);
     if (job != NULL) {
-        describe(jobd, job, true, &row.record);
+        describe(op.jobd, job, true, &row.record);
         describe_expired_locked(&op, job, &row);
         describe_report_locked(&op, job, &row);
-        describe_batch_locked(jobd, job, &row.record);
+        describe_batch_locked(op.jobd, job, &row.record);
     }
     op_end(&op);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
