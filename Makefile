@@ -4,8 +4,11 @@
 #   CC, CPPFLAGS, CFLAGS, LDFLAGS, AR, OBJCOPY and PKG_CONFIG are yours; a cross compiler as CC finds
 #   its own ar and objcopy
 
-# All processors build, unless -j says how many. Goals that are named together are made one after the other.
-ifeq ($(MAKELEVEL)$(word 2,$(filter-out deps,$(MAKECMDGOALS))),0)
+# All processors build, unless -j says how many. Goals that are named together are made one after the other, but for deps
+# and one that waits for it.
+SERIAL := $(filter -j%,$(shell printenv MAKEFLAGS))$(word 2,$(filter-out deps,$(MAKECMDGOALS)))$(if \
+            $(filter deps,$(MAKECMDGOALS)),$(filter-out deps all jobd run test install,$(MAKECMDGOALS)))
+ifeq ($(MAKELEVEL)$(SERIAL),0)
 MAKEFLAGS := -j$(shell nproc) $(MAKEFLAGS)
 endif
 

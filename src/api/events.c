@@ -81,11 +81,12 @@ void events_gather(struct live *live)
     uint64_t base = live->frames.base;
     mutex_unlock(&live->lock);
     const uint64_t until = jobd_events_last(jobd);
-    size_t len = BATCH;
+    bool more = batch != NULL && until > 0;
     uint64_t number = 0;
-    while (batch != NULL && len == BATCH && number < until) {
+    while (more && number < until) {
         struct jobd_blob *texts[BATCH];
-        len = jobd_events(jobd, batch, BATCH);
+        const size_t len = jobd_events(jobd, batch, BATCH);
+        more = len == BATCH;
         for (size_t i = 0; i < len; i++)
             texts[i] = text_of(live, &batch[i], base);
         number = len > 0 ? batch[len - 1].number : 0;
@@ -94,7 +95,7 @@ void events_gather(struct live *live)
             add_locked(live, &batch[i], texts[i]);
         mutex_unlock(&live->lock);
     }
-    if (batch != NULL && len == BATCH) { /* the engine tells only of what comes after none */
+    if (more) { /* the engine tells only of what comes after none */
         mutex_lock(&live->lock);
         live_poke_locked(live);
         mutex_unlock(&live->lock);

@@ -140,6 +140,8 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
     const struct job_record *record = &news->record;
     job->stopping = record->stopping;
     job->started_us = record->started_us;
+    while (lease_overtake(&op->jobd->leases, job) != NULL)
+        ;
     if (record->token[0] != '\0') {
         job->lease = lease_adopt(&op->jobd->leases, job, record->token, record->expires_us);
         if (job->lease == NULL)

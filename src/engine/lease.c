@@ -22,13 +22,21 @@ enum { EXPIRE_AGAIN_US = 1000000 };
  *
  * A report that is repeated while it is being written waits for that. */
 
+/* Has it been reported, and is that written? A late report ends a job that waits again. */
+static bool is_told_locked(struct op *op, const struct lease *lease) REQUIRES(op->jobd->lock)
+{
+    const struct job *job = jobs_seen(&op->jobd->jobs, lease->job_id);
+    bool is_late =
+        job != NULL && job_waits(job) && job->commit_pending && job->attempt == lease->attempt;
+    return lease->job == NULL && !is_late;
+}
+
 static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
                                              bool written) REQUIRES(op->jobd->lock)
 {
     const struct lease *lease = change->repeated.lease;
-    /* It failed, and has been made again, where the lease is held. */
-    bool was_written = lease->job == NULL && lease->report == change->repeated.report;
-    (void)op;
+    /* Or it has failed, and been made again. */
+    bool was_written = is_told_locked(op, lease) && lease->report == change->repeated.report;
     return written && was_written ? JOBD_REPEATED : JOBD_STORE_FAILED;
 }
 
@@ -63,7 +71,7 @@ static enum jobd_result look_up_locked(struct op *op, const char *token, enum le
     if (*lease == NULL || is_untold(*lease))
         return JOBD_NO_LEASE;
     if ((*lease)->report != LEASE_NO_REPORT && (*lease)->report == report)
-        return (*lease)->job != NULL ? JOBD_PENDING : JOBD_REPEATED;
+        return is_told_locked(op, *lease) ? JOBD_REPEATED : JOBD_PENDING;
     if ((*lease)->job == NULL)
         return JOBD_LEASE_EXPIRED;
     return (*lease)->job->commit_pending ? JOBD_CHANGING : JOBD_OK;

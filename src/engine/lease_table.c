@@ -97,13 +97,23 @@ const struct lease *lease_reported(const struct leases *leases, const struct job
     return NULL;
 }
 
+/* It is not found by its job any more. */
+static void unlist(struct lease *lease)
+{
+    if (lease->of_job.le_prev != NULL)
+        LIST_REMOVE(lease, of_job);
+    lease->of_job.le_prev = NULL;
+}
+
 struct lease *lease_overtake(struct leases *leases, const struct job *job)
 {
-    struct lease *lease;
-    LIST_FOREACH(lease, bucket_of_job(leases, job->id), of_job)
-    {
-        if (lease->job_id == job->id && lease->job == NULL && lease->report == LEASE_NO_REPORT &&
-            lease->attempt != LEASE_OVERTAKEN) {
+    struct lease *lease, *next;
+    for (lease = LIST_FIRST(bucket_of_job(leases, job->id)); lease != NULL; lease = next) {
+        next = LIST_NEXT(lease, of_job);
+        if (lease->job_id != job->id || lease->job != NULL)
+            continue;
+        unlist(lease);
+        if (lease->attempt != LEASE_OVERTAKEN) {
             lease->attempt = LEASE_OVERTAKEN;
             return lease;
         }
@@ -160,7 +170,7 @@ static struct lease *add(struct leases *leases, const struct job *job, const cha
         lease = TAILQ_FIRST(&leases->spare);
         TAILQ_REMOVE(&leases->spare, lease, link);
         LIST_REMOVE(lease, alike);
-        LIST_REMOVE(lease, of_job);
+        unlist(lease);
     }
     *lease = (struct lease){.due = {.order = (uint32_t)job->id},
                             .job_id = job->id,
@@ -205,7 +215,7 @@ struct lease *lease_adopt(struct leases *leases, struct job *job, const char *to
     if (known->job != NULL)
         return NULL;
     TAILQ_REMOVE(&leases->spare, known, link);
-    LIST_REMOVE(known, of_job);
+    unlist(known);
     known->job = job;
     known->job_id = job->id;
     LIST_INSERT_HEAD(bucket_of_job(leases, job->id), known, of_job);

@@ -57,8 +57,9 @@ void leases_release(struct leases *leases);
 /* Of this attempt. There must be room. */
 struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
                           int64_t until_us);
-/* An attempt of this job begins: the next of its leases that is over, without a report, is
- * overtaken now. NULL: there is none left. */
+/* An attempt of this job begins: the next of its leases that is over is overtaken now.
+ * NULL: there is none left. Those that are over are not found by their job any more,
+ * so that however often one is released few are looked through. */
 struct lease *lease_overtake(struct leases *leases, const struct job *job);
 /* It is over; its record stays known. */
 void lease_revoke(struct leases *leases, struct lease *lease);

@@ -409,14 +409,14 @@ static bool connect_in_time(struct ledger *ledger, const struct ledger_options *
                             int wait_ms, struct problem *problem)
 {
     const int64_t until_us = now_us() + (int64_t)wait_ms * 1000;
-    bool goes_on = true, said = false;
+    bool said = false;
     enum ledger_result result;
-    while ((result = ledger_connect(ledger, problem)) == LEDGER_AWAY && goes_on &&
-           now_us() < until_us) {
+    while ((result = ledger_connect(ledger, problem)) == LEDGER_AWAY && now_us() < until_us) {
         if (!said)
             log_warn("%s; trying for %d s", problem->text, wait_ms / 1000);
         said = true;
-        goes_on = options->rest(options->context, (int64_t)TRY_AGAIN_MS * 1000);
+        if (!options->rest(options->context, (int64_t)TRY_AGAIN_MS * 1000))
+            break;
     }
     return result == LEDGER_OK;
 }

@@ -55,7 +55,7 @@ static bool poked(struct live *live)
     return is;
 }
 
-static void it_ends_while_changes_come_faster(void **state)
+static struct live *open_live(void)
 {
     const struct jobd_queue_config queue = {.name = "q", .capacity = 100, .workers = 1};
     struct jobd_config config = {.queues = &queue,
@@ -64,14 +64,36 @@ static void it_ends_while_changes_come_faster(void **state)
                                  .memory_bytes = 1 << 20,
                                  .waiters_max = 16,
                                  .first_id = 1};
-    pthread_t producers[PRODUCERS];
-    bool in_time[PRODUCERS];
     struct live *live;
-    (void)state;
     assert_int_equal(live_new(&live, 1, &config), 0);
     assert_int_equal(jobd_new(&api.jobd, &config), 0);
     live->api = &api;
     follow(live);
+    return live;
+}
+
+static void close_live(struct live *live)
+{
+    events_release(live);
+    live_free(live);
+    jobd_free(api.jobd);
+}
+
+static void it_rests_while_nothing_changes(void **state)
+{
+    struct live *live = open_live();
+    (void)state;
+    events_gather(live);
+    assert_false(poked(live));
+    close_live(live);
+}
+
+static void it_ends_while_changes_come_faster(void **state)
+{
+    pthread_t producers[PRODUCERS];
+    bool in_time[PRODUCERS];
+    struct live *live = open_live();
+    (void)state;
     for (int i = 0; i < PRODUCERS; i++)
         assert_int_equal(thread_start(&producers[i], produce, &in_time[i]), 0);
     while (jobd_events_last(api.jobd) < JOBD_EVENTS_MAX)
@@ -91,13 +113,12 @@ static void it_ends_while_changes_come_faster(void **state)
     mutex_lock(&live->lock);
     assert_int_equal(live->frames.next, jobd_events_last(api.jobd) + 1);
     mutex_unlock(&live->lock);
-    events_release(live);
-    live_free(live);
-    jobd_free(api.jobd);
+    close_live(live);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(it_ends_while_changes_come_faster)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(it_rests_while_nothing_changes),
+                                       cmocka_unit_test(it_ends_while_changes_come_faster)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,6 +214,31 @@ static void test_a_repeated_report_of_one_that_failed(void **state)
     disk_clear();
 }
 
+/* Of a lease that has expired, while the job waits again. */
+static void test_a_late_report_that_is_repeated(void **state)
+{
+    (void)state;
+    for (unsigned fails = 0; fails < 2; fails++) {
+        struct jobd *jobd = disk_open_engine(8, 0, 1);
+        struct person first, second;
+        uint64_t id = put(jobd);
+        (void)disk_lease(jobd, 1, TOKEN, 2);
+        jobd_tick(jobd, 150);
+        disk_write_all(jobd, 150);
+        assert_int_equal(end_attempt(jobd, BY_DONE, &first), JOBD_PENDING);
+        assert_int_equal(end_attempt(jobd, BY_DONE, &second), JOBD_PENDING);
+        assert_int_equal(disk_write_group(jobd, 1, fails ? 0 : 64, 150), 1);
+        disk_write_all(jobd, 150);
+        assert_int_equal(first.waiter.result, fails ? JOBD_STORE_FAILED : JOBD_OK);
+        assert_int_equal(second.waiter.result, fails ? JOBD_STORE_FAILED : JOBD_REPEATED);
+        assert_int_equal(state_of(jobd, id), fails ? JOBD_SCHEDULED : JOBD_DONE);
+        assert_int_equal(end_attempt(jobd, BY_DONE, &second), fails ? JOBD_PENDING : JOBD_REPEATED);
+        disk_write_all(jobd, 150);
+        jobd_free(jobd);
+        disk_clear();
+    }
+}
+
 static struct {
     unsigned rows;
     enum row_kind last;
@@ -365,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_all_that_match_beside_a_report),
         cmocka_unit_test(test_a_late_report_beside_a_change),
         cmocka_unit_test(test_a_repeated_report_of_one_that_failed),
+        cmocka_unit_test(test_a_late_report_that_is_repeated),
         cmocka_unit_test(test_what_is_in_doubt),
         cmocka_unit_test(test_a_purge_beside_a_change),
         cmocka_unit_test(test_what_a_purge_waits_for),

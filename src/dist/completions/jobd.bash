@@ -23,7 +23,7 @@ _jobd() {
         :--timeout) return ;;
         :--backoff) return ;;
         :--data | :-d) return ;;
-        :--node) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        :--node) return ;;
         :--sync) COMPREPLY=($(compgen -W 'commit 1s off' -- "$cur")); return ;;
         :--memory) return ;;
         :--max-body) return ;;

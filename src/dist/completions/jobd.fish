@@ -17,7 +17,7 @@ complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l attempts -x -d
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l timeout -x -d 'time limit for one attempt'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l backoff -x -d 'delay between attempts: doubles each time within this range, half of it random'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l data -s d -x -d 'keep jobs on disk in this directory, or in postgres://...'
-complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l node -r -F -d 'the name of this server among those of one database'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l node -x -d 'the name of this server among those of one database'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l sync -x -a 'commit 1s off' -d 'when to fsync: commit (before each reply), 1s, off'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l memory -x -d 'bytes of all payloads and outputs together'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-body -x -d 'bytes of a request\'s body; no more than --memory'
