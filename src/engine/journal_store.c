@@ -138,11 +138,11 @@ static void describe_expired_locked(struct op *op, const struct job *job, struct
     row->record.token = row->token;
 }
 
-/* The report that has ended it may come again. */
+/* A report of its last attempt may come again, or late. */
 static void describe_report_locked(struct op *op, const struct job *job, struct row *row)
     REQUIRES(op->jobd->lock)
 {
-    const struct lease *lease = job_has_ended(job) ? lease_reported(&op->jobd->leases, job) : NULL;
+    const struct lease *lease = job_has_ended(job) ? lease_last(&op->jobd->leases, job) : NULL;
     if (lease == NULL)
         return;
     memcpy(row->token, lease->token, sizeof row->token);
@@ -263,7 +263,8 @@ bool journal_record(struct jobd *jobd, uint64_t id, bool new, journal_row *each,
     op_end(&op);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
-        return !new || each(context, ROW_REMOVE, &row.record);
+        return !new || (each(context, ROW_REMOVE, &row.record) &&
+                        each(context, ROW_REMOVE_BATCH, &row.record)); /* it may have been one */
     bool good = each(context, ROW_ADD, &row.record) && each(context, ROW_SET, &row.record);
     release(&row.record);
     return good;

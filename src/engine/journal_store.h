@@ -157,9 +157,9 @@ void journal_written(struct jobd *jobd, int64_t now_us);
 void journal_failed(struct jobd *jobd, int64_t now_us);
 
 /* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET. When there is none: with
- * ROW_REMOVE if it was `new` in what may have been written; else it is forgotten, and will be
- * gathered with what its batch counts of it. For a store that does not know any more what it has
- * written. */
+ * ROW_REMOVE, and ROW_REMOVE_BATCH, if it was `new` in what may have been written; else it is
+ * forgotten, and will be gathered with what its batch counts of it. For a store that does not know
+ * any more what it has written. */
 bool journal_record(struct jobd *jobd, uint64_t id, bool new, journal_row *each, void *context);
 
 /* The same for all schedules: ROW_UNSCHEDULE_ALL, and ROW_SCHEDULE for each. */

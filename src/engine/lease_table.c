@@ -84,14 +84,13 @@ const struct lease *lease_expired(const struct leases *leases, const struct job 
     return NULL;
 }
 
-const struct lease *lease_reported(const struct leases *leases, const struct job *job)
+const struct lease *lease_last(const struct leases *leases, const struct job *job)
 {
-    const enum lease_report report = job->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
     const struct lease *lease;
     LIST_FOREACH(lease, bucket_of_job(leases, job->id), of_job)
     {
-        if (lease->job_id == job->id && lease->job == NULL && lease->report == report &&
-            lease->started_us == job->started_us)
+        if (lease->job_id == job->id && lease->job == NULL && lease->attempt == job->attempt &&
+            (lease->started_us == job->started_us || job->started_us == 0))
             return lease;
     }
     return NULL;

@@ -77,7 +77,8 @@ void leases_forget(struct leases *leases);
 /* Of a job that waits: the lease of its last attempt, when that has expired and is known; or NULL.
  */
 const struct lease *lease_expired(const struct leases *leases, const struct job *job);
-/* Of a job that has ended: the lease whose report has ended it, when it is known; or NULL. */
-const struct lease *lease_reported(const struct leases *leases, const struct job *job);
+/* Of a job that has ended: the lease of its last attempt, whether a report or its deadline has
+ * ended that, when it is known; or NULL. */
+const struct lease *lease_last(const struct leases *leases, const struct job *job);
 /* The lease with this token, held or over; NULL when it is not known. */
 struct lease *lease_find(const struct leases *leases, const char *token);

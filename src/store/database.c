@@ -45,6 +45,11 @@ static const struct {
                             "UPDATE batch SET done = done + (?2 = 3), failed = failed + (?2 = 4),"
                             " cancelled = cancelled + (?2 = 5), finished = max(finished, ?3)"
                             " WHERE id = ?1 AND EXISTS (SELECT 1 FROM job WHERE id = ?4)"},
+    /* Nor does one count that is there again. */
+    [SQL_COUNT_NO_LONGER] = {"UPDATE batch",
+                             "UPDATE batch SET done = done - (?2 = 3), failed = failed - (?2 = 4),"
+                             " cancelled = cancelled - (?2 = 5)"
+                             " WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM job WHERE id = ?3)"},
     [SQL_REMOVE_BATCH] = {"DELETE FROM batch", "DELETE FROM batch WHERE id = ?"},
     [SQL_RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
     [SQL_MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},

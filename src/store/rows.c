@@ -109,6 +109,20 @@ static enum database_result count_in_batch(struct database *database,
     return database_step(database, SQL_COUNT_IN_BATCH, -1, problem);
 }
 
+/* One is added that has ended: it was there before, so it has been counted when it is not there
+ * now, as after a commit that failed and yet got to the disk. */
+static enum database_result
+count_no_longer(struct database *database, const struct job_record *record, struct problem *problem)
+{
+    sqlite3_stmt *statement = database->statements[SQL_COUNT_NO_LONGER];
+    if (record->batch == 0 || !jobd_state_final(record->state))
+        return DATABASE_OK;
+    (void)sqlite3_bind_int64(statement, 1, (int64_t)record->batch);
+    (void)sqlite3_bind_int64(statement, 2, record->state);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)record->id);
+    return database_step(database, SQL_COUNT_NO_LONGER, -1, problem);
+}
+
 /* ---- changes */
 
 static enum database_result add_rows(struct database *database, const struct job_record *record,
@@ -117,6 +131,8 @@ static enum database_result add_rows(struct database *database, const struct job
     if (record->id > database->highest && record->id < JOBD_ID_MAX)
         database->highest = record->id;
     enum database_result result = add_batch(database, record, problem);
+    if (result == DATABASE_OK)
+        result = count_no_longer(database, record, problem);
     return result == DATABASE_OK ? add_whole(database, record, problem) : result;
 }
 

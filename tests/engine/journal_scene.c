@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/model/check_engine.h"
+#include "engine/parents.h"
 #include "engine/schedule_disk.h"
 #include "base/verify.h"
 
@@ -144,6 +145,16 @@ static void count_in_batch(const struct job_record *job)
         batch->finished_us = job->finished_us;
 }
 
+/* One that is added as ended was there before: it is counted no longer if it was removed. */
+static void count_no_longer(const struct job_record *job)
+{
+    struct batch_record *batch = batch_to_change(job->batch);
+    if (disk.jobs[job->id].there || !jobd_state_final(job->state))
+        return;
+    verify(batch->id != 0 && batch->ended[job->state] > 0);
+    batch->ended[job->state]--;
+}
+
 static void end_batch_transaction(bool good, uint64_t id)
 {
     if (disk.batches_undo[id] != NULL && !good)
@@ -160,34 +171,6 @@ static void restore_batch(struct jobd *jobd, uint64_t id)
     back.created_us = -back.created_us;
     back.finished_us = -back.finished_us;
     jobd_restore_batch(jobd, &back);
-}
-
-void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us)
-{
-    if (!journal_empty(jobd))
-        return;
-    for (uint64_t id = next_id > 60 ? next_id - 60 : 1; id < next_id; id++) {
-        const struct batch_record *kept = &disk.batches[id];
-        uint32_t ended = 0, there = 0;
-        struct jobd_batch batch;
-        if (kept->id == 0) {
-            verify(jobd_get_batch(jobd, id, now_us, &batch) == JOBD_NO_JOB);
-            continue;
-        }
-        for (unsigned state = 0; state < JOBD_STATES; state++)
-            ended += kept->ended[state];
-        for (uint64_t job = id; job < id + kept->jobs; job++)
-            there += disk.jobs[job].there;
-        verify(ended + there == kept->jobs);
-        if (jobd_get_batch(jobd, id, now_us, &batch) != JOBD_OK) {
-            verify(there == 0);
-            continue;
-        }
-        verify(batch.jobs == kept->jobs);
-        verify(jobd_batch_of(jobd, id) == (disk.jobs[id].there ? id : 0));
-        for (unsigned state = JOBD_DONE; there == 0 && state < JOBD_STATES; state++)
-            verify(batch.in_state[state] == kept->ended[state]);
-    }
 }
 
 /* ---- deliveries */
@@ -252,6 +235,34 @@ static void check_delivery(enum row_kind kind, const struct job_record *record)
 
 /* ---- jobs */
 
+/* It has ended; or been put in again since then, which may stand before what follows from its end.
+ */
+static bool has_ended(uint64_t id)
+{
+    const struct kept *kept = &disk.jobs[id];
+    return !kept->there || jobd_state_final(kept->record.state) || kept->record.unexpiring;
+}
+
+/* A job expires, or waits for others no longer, by what it was put with on disk, not by what may
+ * never get there. */
+static void check_follows(const struct kept *kept, const struct job_record *to)
+{
+    const struct job_record *from = &kept->record;
+    struct edge edge = {.id = 0};
+    if (to->expired && !from->expired) /* one of the wall clock, which is set, at some time */
+        verify(from->expiry_at_us != 0 ||
+               (from->expiry_us != 0 && from->expiry_us - disk.times.database_ahead_us <=
+                                            to->finished_us - disk.times.wall_ahead_us));
+    if (!to->settled || from->settled || to->unexpiring || jobd_state_final(to->state))
+        return;
+    for (const char *text = kept->after; parents_next(&text, &edge);) {
+        const struct batch_record *batch = &disk.batches[edge.id];
+        for (uint64_t i = 0; edge.is_batch && batch->id != 0 && i < batch->jobs; i++)
+            verify(has_ended(edge.id + i));
+        verify(edge.is_batch || has_ended(edge.id));
+    }
+}
+
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
 {
     size_t *left = context;
@@ -275,7 +286,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     verify(record->id < IDS);
     if ((*left)-- == 0)
         return false;
-    check_delivery(kind, record);
+    if (!disk.in_doubt)
+        check_delivery(kind, record);
     if (record->id > disk.highest)
         disk.highest = record->id;
     if (kind == ROW_REMOVE_BATCH) {
@@ -285,9 +297,12 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     remember_for_undo(record->id);
     if (kind == ROW_ADD && record->batch == record->id)
         add_batch(record);
+    if (kind == ROW_ADD && record->batch != 0)
+        count_no_longer(record);
     if (kind == ROW_REMOVE && record->batch != 0)
         count_in_batch(record);
-    schedule_disk_write(kind, change);
+    if (!disk.in_doubt)
+        schedule_disk_write(kind, change);
     if (kind == ROW_REMOVE) {
         forget(kept);
         return true;
@@ -316,6 +331,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->record.queue = queue_name(record->queue);
         kept->record.at_us = record->at_us;
     }
+    if (kind == ROW_SET && !disk.in_doubt)
+        check_follows(kept, record);
     bool ended = jobd_state_final(kept->record.state);
     if (kind == ROW_SET || kind == ROW_REPLACE || kind == ROW_AMEND)
         keep_progress(kept, record);
@@ -401,6 +418,58 @@ size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64
         journal_written(jobd, now_us);
     else
         journal_failed(jobd, now_us);
+    return gathered;
+}
+
+/* ---- a store that does not know what it has written */
+
+struct doubt {
+    uint64_t ids[IDS];
+    bool new[IDS];
+    size_t len;
+    bool schedules;
+};
+
+static bool note_doubt(void *context, enum row_kind kind, const struct job_record *record)
+{
+    struct doubt *doubt = context;
+    if (record->schedule != NULL || kind == ROW_PAUSE) {
+        doubt->schedules = true;
+        return true;
+    }
+    verify(doubt->len < IDS);
+    doubt->new[doubt->len] = kind == ROW_ADD;
+    doubt->ids[doubt->len++] = record->id;
+    return true;
+}
+
+static void rewrite(struct jobd *jobd, const struct doubt *doubt)
+{
+    size_t left = SIZE_MAX;
+    for (size_t i = 0; i < doubt->len; i++)
+        verify(journal_record(jobd, doubt->ids[i], doubt->new[i], write_change, &left));
+    end_transaction(true);
+}
+
+size_t disk_break_group(struct jobd *jobd, size_t max, bool landed, int64_t now_us)
+{
+    static struct doubt doubt;
+    size_t gathered = journal_gather(jobd, max, SIZE_MAX), left = SIZE_MAX;
+    if (gathered == 0)
+        return 0;
+    doubt.len = 0;
+    doubt.schedules = false;
+    times_measure(&disk.times, now_us, now_us + disk.wall_ahead_us);
+    look_first(jobd);
+    verify(journal_each(jobd, note_doubt, &doubt));
+    verify(journal_each(jobd, write_change, &left));
+    end_transaction(landed && !doubt.schedules);
+    memcpy(disk.paused_next, disk.paused, sizeof disk.paused);
+    schedule_disk_end(false);
+    disk.in_doubt = true;
+    journal_failed(jobd, now_us);
+    rewrite(jobd, &doubt);
+    disk.in_doubt = false;
     return gathered;
 }
 
@@ -525,76 +594,4 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
             jobd_restore_pause(jobd, i == 0 ? "one" : "two");
     check_engine(jobd);
     return jobd;
-}
-
-/* ---- people */
-
-/* Whoever is told that it is done finds it on disk at that moment; whoever is told that it is not,
- * does not. */
-static void hold_to_account(const struct person *who)
-{
-    const struct kept *kept = &disk.jobs[who->id];
-    bool good = who->waiter.result == JOBD_OK;
-    switch (who->verb) {
-    case 'p':
-        verify(good ? kept->there
-                    : who->waiter.result != JOBD_STORE_FAILED || !kept->there ||
-                          who->waiter.receipt.replaced);
-        break;
-    case 'c':
-        verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));
-        verify(who->waiter.result != JOBD_STOPPING ||
-               (kept->there && (kept->record.stopping || jobd_state_final(kept->record.state))));
-        break;
-    case 'a':
-        verify(!good || (kept->there && !jobd_state_final(kept->record.state)));
-        break;
-    case 'f':
-        verify(!good || !kept->there);
-        break;
-    case 'n':
-        verify(!good || kept->there);
-        break;
-    case 'w': /* no attempt runs that is not on disk */
-        verify(!good || (kept->there && kept->record.state == JOBD_RUNNING &&
-                         kept->record.attempt == who->waiter.task.attempt));
-        break;
-    case 's': /* compare() looks at each schedule */
-        break;
-    case 'l':
-        verify(kept->there); /* it may have run out meanwhile */
-        verify(!good || kept->record.state != JOBD_RUNNING ||
-               strcmp(kept->token, who->waiter.token) == 0);
-        verify(good || strcmp(kept->token, who->waiter.token) != 0);
-        break;
-    case 'g':
-        verify(reports_on_disk(who) == (good ? who->reports_len : 0));
-        break;
-    default:
-        break;
-    }
-}
-
-unsigned reports_on_disk(const struct person *who)
-{
-    unsigned found = 0;
-    for (unsigned i = 0; i < who->reports_len; i++) {
-        const struct kept *kept = &disk.jobs[who->reports[i].id];
-        found += !kept->there || kept->record.state != JOBD_RUNNING ||
-                 strcmp(kept->token, who->reports[i].token) != 0;
-    }
-    return found;
-}
-
-static void wake(struct jobd_waiter *waiter)
-{
-    struct person *who = (struct person *)(void *)waiter;
-    who->waits = false;
-    who->runs = who->verb == 'w' && waiter->result == JOBD_OK;
-    hold_to_account(who);
-}
-
-struct person person_new(void)
-{
-    return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake}};
 }

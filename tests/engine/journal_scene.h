@@ -40,6 +40,7 @@ struct disk {
     unsigned wanted;
     int64_t to_tell[2]; /* an end that was written wants its deliveries as the next rows; 0: none */
     uint64_t highest;   /* id */
+    bool in_doubt;      /* what the last group has left; so it is rewritten */
     bool limits;        /* of the queues of the next engine, see there */
     bool two_undeclared;                      /* the second queue, when the next engine is made */
     bool paused[QUEUES], paused_next[QUEUES]; /* in the transaction */
@@ -68,10 +69,15 @@ struct jobd_blob *disk_share(const struct jobd_blob *blob);
 /* One group: written whole, or failed after so many changes. How many it had. */
 size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us);
 void disk_write_all(struct jobd *jobd, int64_t now_us);
+/* One group fails, and whether it was written is not known: what it was about becomes what the
+ * engine has. `landed`: it was, perhaps but for schedules. How many it had. */
+size_t disk_break_group(struct jobd *jobd, size_t max, bool landed, int64_t now_us);
 void disk_clear(void);
 
 /* When nothing is on its way, the last batches count on disk what they count in the engine. */
 void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us);
+/* Nor does a job lose the token on disk, whatever is rewritten, as long as that is known. */
+void disk_compare_token(struct jobd *jobd, uint64_t id);
 
 /* ---- people */
 

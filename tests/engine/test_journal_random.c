@@ -48,6 +48,8 @@ static void be_unique(struct world *world, struct jobd_put *put, struct jobd_ter
     static const char *const payloads[] = {"one", "another", "yet another"};
     terms->unique = (enum jobd_unique)(1 + below(world, 3));
     terms->unique_us = 1 + some_us(world, 60);
+    if (below(world, 2) == 0)
+        terms->expires_us = 0;
     terms->replace = below(world, 3) > 0;
     put->key = key;
     put->terms = terms;
@@ -287,9 +289,12 @@ static void compare_contents(struct world *world)
 {
     if (!journal_empty(world->jobd))
         return;
-    for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++)
-        if (state_of(world->jobd, id) != JOBD_STATES)
-            verify(journal_record(world->jobd, id, false, same_record, &disk.jobs[id]));
+    for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++) {
+        if (state_of(world->jobd, id) == JOBD_STATES)
+            continue;
+        verify(journal_record(world->jobd, id, false, same_record, &disk.jobs[id]));
+        disk_compare_token(world->jobd, id);
+    }
 }
 
 /* What can be seen is on disk; but for what its loss does no harm. */
@@ -554,6 +559,9 @@ static void test_at_random(void **state)
         unsigned which = below(&world, 100);
         if (which < 70)
             do_something(&world);
+        else if (which < 71)
+            (void)disk_break_group(world.jobd, 1 + below(&world, 8), below(&world, 2) == 0,
+                                   world.now_us);
         else if (which < 90)
             (void)disk_write_group(world.jobd, 1 + below(&world, 8),
                                    below(&world, 6) == 0 ? below(&world, 4) : SIZE_MAX,

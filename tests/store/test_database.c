@@ -169,6 +169,40 @@ static void test_a_job_comes_back_as_it_was(void **state)
     jobd_blob_unref(error);
 }
 
+static void see_ended(void *context, const struct batch_record *batch)
+{
+    *(uint32_t *)context = batch->ended[JOBD_DONE];
+}
+
+static uint32_t counted(struct database *database)
+{
+    uint32_t ended = UINT32_MAX;
+    assert_true(database_batches(database, see_ended, &ended, &problem));
+    return ended;
+}
+
+/* What a failed commit may have left is written anew: a job that is there is not counted, one that
+ * is removed is counted once. */
+static void test_a_batch_counts_what_is_not_there(void **state)
+{
+    struct job_record one = job(7);
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    one.batch = 7;
+    one.batch_jobs = 1;
+    add(database, &one);
+    one.state = JOBD_DONE;
+    one.finished_us = 2000;
+    set(database, &one);
+    for (unsigned i = 0; i < 8; i++) { /* each twice */
+        enum row_kind kind = i & 2 ? ROW_ADD : ROW_REMOVE;
+        assert_int_equal(database_change(database, kind, &one, &problem), DATABASE_OK);
+        assert_int_equal(counted(database), kind == ROW_REMOVE);
+    }
+    database_close(database);
+}
+
 static void test_the_order_of_a_scan(void **state)
 {
     struct seen living = {.len = 0}, ended = {.len = 0};
@@ -543,6 +577,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_comes_back_as_it_was),
+        cmocka_unit_test(test_a_batch_counts_what_is_not_there),
         cmocka_unit_test(test_the_order_of_a_scan),
         cmocka_unit_test(test_ids_are_reserved),
         cmocka_unit_test(test_ids_that_nobody_can_ask_for),
