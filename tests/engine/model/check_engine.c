@@ -221,7 +221,8 @@ static void check_breaker(struct jobd *jobd, const struct queue *queue) REQUIRES
     verify(&jobd->queues[job->queue] == queue);
 }
 
-/* A job that is about to expire hides those behind it until the next tick, which is told of. */
+/* A job that is about to expire hides those behind it until the next tick, which is told of, or
+ * until what replaces it is written. */
 static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
 {
     bool hides = false;
@@ -231,7 +232,7 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
             hides = hides || job->extra->expires_us <= jobd->ticks_at_us ||
                     job->extra->expires_us <= job->ready_us /* it came back too late */ ||
-                    jobd->expiry_starved || jobd->share != NULL;
+                    jobd->expiry_starved || jobd->share != NULL || job_being_replaced(job);
     }
     return hides;
 }
