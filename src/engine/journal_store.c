@@ -125,28 +125,29 @@ struct row {
     char token[JOBD_TOKEN_SIZE];
 };
 
-/* The report of the lease that has expired may still come. */
-static void describe_expired_locked(struct op *op, const struct job *job, struct row *row)
-    REQUIRES(op->jobd->lock)
+/* NULL: there is none. */
+static void describe_token(const struct lease *lease, struct row *row)
 {
-    if (job->attempt == 0 || !job_waits(job))
-        return;
-    const struct lease *lease = lease_expired(&op->jobd->leases, job);
     if (lease == NULL)
         return;
     memcpy(row->token, lease->token, sizeof row->token);
     row->record.token = row->token;
 }
 
+/* The report of the lease that has expired may still come. */
+static void describe_expired_locked(struct op *op, const struct job *job, struct row *row)
+    REQUIRES(op->jobd->lock)
+{
+    if (job->attempt > 0 && job_waits(job))
+        describe_token(lease_expired(&op->jobd->leases, job), row);
+}
+
 /* A report of its last attempt may come again, or late. */
 static void describe_report_locked(struct op *op, const struct job *job, struct row *row)
     REQUIRES(op->jobd->lock)
 {
-    const struct lease *lease = job_has_ended(job) ? lease_last(&op->jobd->leases, job) : NULL;
-    if (lease == NULL)
-        return;
-    memcpy(row->token, lease->token, sizeof row->token);
-    row->record.token = row->token;
+    if (job_has_ended(job))
+        describe_token(lease_last(&op->jobd->leases, job), row);
 }
 
 /* The change's next row; false when there is no other. */
